@@ -1,0 +1,3 @@
+"""Give your latent space any shape: adversarial autoencoders from data to evidence."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,451 @@
+"""What a run is: every setting in one frozen `Config`, and what was learnt about the data in one `DataSpec`.
+
+The same dataclasses are the Python API, the TOML file, the JSON in the run directory and the command line, so a
+setting has one name everywhere. A key that is unknown, or that the chosen model would ignore, is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import math
+import tomllib
+import types
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union
+
+import tyro
+
+from aae.errors import ConfigError
+
+T = TypeVar("T")
+Pairs = dict[str, Any]
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Which data, and how it is split."""
+
+    source: Annotated[str, tyro.conf.arg(aliases=["--data"], metavar="NAME|PATH")] = "digits"
+    """`digits` (bundled), `mnist`, or the path of a .npy or .npz file."""
+    directory: Annotated[str | None, tyro.conf.arg(aliases=["--data-dir"], metavar="DIR")] = None
+    """Folder that holds the named data set's files (default: $AAE_DATA_DIR, else the cache, else a download)."""
+    layout: Literal["auto", "vectors", "images", "channels-first", "channels-last"] = "auto"
+    """What the axes of an array mean: rows of numbers, grey images, or colour images."""
+    scaling: Literal["auto", "range", "standardize", "none"] = "auto"
+    """`range`: to [0, 1]; `standardize`: mean 0, deviation 1 per column; `auto` chooses by the data."""
+    validation: float = 0.1
+    """Share of the training rows held out for choices (0 to 0.5)."""
+    test: float | None = None
+    """Share of all rows held out for the final test (default: the set's own test rows, else 0.2)."""
+    split_seed: int = 0
+    """Seed of the shuffle that makes the splits; independent of the training seed."""
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.validation <= 0.5, f"validation must lie in 0 to 0.5, got {self.validation}")
+        _require(
+            self.test is None or 0 < self.test <= 0.5, f"test must be above 0 and at most 0.5, got {self.test}"
+        )
+        _require(self.split_seed >= 0, f"split_seed must be 0 or more, got {self.split_seed}")
+
+
+@dataclass(frozen=True)
+class Model:
+    """Which model, and how large its networks are."""
+
+    kind: Literal["aae", "autoencoder", "vae"] = "aae"
+    """Adversarial autoencoder, plain autoencoder, or variational autoencoder."""
+    latent: int = 2
+    """Number of dimensions of a code."""
+    posterior: Literal["deterministic", "gaussian", "noise"] = "deterministic"
+    """How the encoder turns a row into a code: a point, a Gaussian, or a function of the row and fed-in noise."""
+    posterior_noise: int = 10
+    """Number of noise values fed to the encoder of a `noise` posterior."""
+    encoder: tuple[int, ...] = (1000, 1000)
+    """Widths of the encoder's hidden layers (units)."""
+    decoder: tuple[int, ...] = (1000, 1000)
+    """Widths of the decoder's hidden layers (units)."""
+    discriminator: tuple[int, ...] = (1000, 1000)
+    """Widths of the discriminator's hidden layers (units)."""
+    output: Literal["auto", "sigmoid", "linear"] = "auto"
+    """Last step of the decoder; `auto`: sigmoid for data scaled to [0, 1], else linear."""
+    init: Literal["glorot", "normal"] = "glorot"
+    """First weights: Glorot uniform, or Gaussian with deviation `init_std`; biases start at zero."""
+    init_std: float = 0.01
+    """Standard deviation of the first weights under `init = normal`."""
+
+    def __post_init__(self) -> None:
+        _require(self.latent >= 1, f"latent must be 1 or more, got {self.latent}")
+        _require(self.posterior_noise >= 1, f"posterior_noise must be 1 or more, got {self.posterior_noise}")
+        _require(self.init_std > 0, f"init_std must be above 0, got {self.init_std}")
+        for name in ("encoder", "decoder", "discriminator"):
+            widths = getattr(self, name)
+            _require(all(w >= 1 for w in widths), f"{name} needs widths of 1 or more, got {widths}")
+
+
+@dataclass(frozen=True)
+class Prior:
+    """The shape that the codes are given."""
+
+    kind: Literal["uniform", "gaussian"] = "uniform"
+    """Uniform on a box, or isotropic Gaussian."""
+    scale: float = 2.0
+    """Half the side of the box, or the Gaussian's standard deviation (code units)."""
+
+    def __post_init__(self) -> None:
+        _require(0 < self.scale < math.inf, f"scale must be above 0 and finite, got {self.scale}")
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """How a decoded row is compared with the original."""
+
+    loss: Literal["mse", "l1", "bce", "gaussian"] = "mse"
+    """Squared error, absolute error, cross-entropy on logits, or Gaussian likelihood with a learnt deviation."""
+    reduction: Literal["sum", "mean"] = "mean"
+    """Sum or mean over the features of a row (always a mean over the rows of a batch)."""
+    weight: float = 1.0
+    """Factor on the reconstruction loss."""
+
+    def __post_init__(self) -> None:
+        _require(0 < self.weight < math.inf, f"weight must be above 0 and finite, got {self.weight}")
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """How encoder and discriminator play against each other."""
+
+    phases: Literal["separate", "joint"] = "separate"
+    """`separate`: reconstruction, discriminator, generator, as in the paper; `joint`: one phase minimises
+    reconstruction + weight * generator, a second one trains the discriminator."""
+    weight: float = 0.1
+    """Factor on the generator loss in the joint phase."""
+    input_noise: float = 0.0
+    """Deviation of the noise added to what the discriminator sees, as a share of the prior's own deviation;
+    falls linearly to zero through training."""
+    gradient_penalty: float = 0.0
+    """Factor on half the squared gradient of the discriminator at its inputs (R1 and R2)."""
+
+    def __post_init__(self) -> None:
+        for name in ("weight", "input_noise", "gradient_penalty"):
+            value = getattr(self, name)
+            _require(0 <= value < math.inf, f"{name} must be 0 or more and finite, got {value}")
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """The optimizer of one phase."""
+
+    kind: Literal["adam", "sgd"] = "adam"
+    """Adam, or stochastic gradient descent."""
+    learning_rate: float = 1e-3
+    """Step size at the start of training."""
+    momentum: float = 0.9
+    """Momentum of SGD, or the first decay rate (beta 1) of Adam (0 to below 1)."""
+    nesterov: bool = False
+    """Nesterov's form of momentum (SGD)."""
+
+    def __post_init__(self) -> None:
+        _require(
+            0 < self.learning_rate < math.inf,
+            f"learning_rate must be above 0 and finite, got {self.learning_rate}",
+        )
+        _require(0 <= self.momentum < 1, f"momentum must lie in 0 to below 1, got {self.momentum}")
+        _require(
+            not (self.nesterov and self.momentum == 0), "nesterov needs a momentum above 0; set one of the two"
+        )
+
+
+def _adversary() -> Optimizer:
+    return Optimizer(learning_rate=2e-4, momentum=0.5)
+
+
+@dataclass(frozen=True)
+class Optimizers:
+    """One optimizer for each phase, so the encoder may learn at two rates."""
+
+    reconstruction: Optimizer = field(default_factory=Optimizer)
+    discriminator: Optimizer = field(default_factory=_adversary)
+    generator: Optimizer = field(default_factory=_adversary)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides a run."""
+
+    recipe: Annotated[str, tyro.conf.Suppress] = "digits-2d-uniform"
+    """The recipe that the settings started from."""
+    epochs: int = 50
+    """Passes over the training rows."""
+    batch_size: int = 128
+    """Rows in one step; the rows left over at the end of an epoch wait for the next shuffle."""
+    seed: int = 0
+    """Seed of weights, shuffles, noise and prior samples."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """How the learning rates go from their start towards zero over all steps."""
+    averaging: float = 0.0
+    """Decay per step of the running average of the weights that is kept and used as the model (0: none)."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Arithmetic of the matrix products; `auto`: bf16 where the processor has it. Weights and losses are fp32."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
+    threads: int = 0
+    """Processor threads for training (0: all cores)."""
+    save_every: float = 30.0
+    """Seconds between checkpoints (also one at the end, and one on Ctrl-C or SIGTERM)."""
+    data: Data = field(default_factory=Data)
+    model: Model = field(default_factory=Model)
+    prior: Prior = field(default_factory=Prior)
+    reconstruction: Reconstruction = field(default_factory=Reconstruction)
+    adversarial: Adversarial = field(default_factory=Adversarial)
+    optimizer: Optimizers = field(default_factory=Optimizers)
+
+    def __post_init__(self) -> None:
+        _require(self.epochs >= 1, f"epochs must be 1 or more, got {self.epochs}")
+        _require(self.batch_size >= 1, f"batch_size must be 1 or more, got {self.batch_size}")
+        _require(0 <= self.seed < 2**63, f"seed must lie in 0 to 2^63 - 1, got {self.seed}")
+        _require(0 <= self.averaging < 1, f"averaging must lie in 0 to below 1, got {self.averaging}")
+        _require(self.threads >= 0, f"threads must be 0 or more, got {self.threads}")
+        _require(self.save_every >= 0, f"save_every must be 0 or more seconds, got {self.save_every}")
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What the data is and how it was scaled; travels with the run and undoes the scaling on the way out.
+
+    A scaled value is `(original - offset) / scale`. `offset` and `scale` hold one number for all features, or one
+    for each feature of a vector. `minimum` and `maximum` bound what a decoded value may be in original units;
+    None leaves it free.
+    """
+
+    name: str
+    """The named data set, or the file's name."""
+    shape: tuple[int, ...]
+    """Shape of one row: (d,) for a vector, (h, w) for a grey image, (c, h, w) for a colour image."""
+    dtype: str
+    """NumPy name of the original type, such as uint8."""
+    offset: tuple[float, ...] = (0.0,)
+    scale: tuple[float, ...] = (1.0,)
+    minimum: float | None = None
+    maximum: float | None = None
+    channels_last: bool = False
+    """Whether the original colour images were (h, w, c)."""
+    scaling: Literal["range", "standardize", "none"] = "none"
+    classes: tuple[str, ...] | None = None
+    """Names of the classes that labels 0, 1, ... stand for; None without labels."""
+
+    @property
+    def features(self) -> int:
+        """Number of values in one row."""
+        return math.prod(self.shape)
+
+    @property
+    def is_image(self) -> bool:
+        return len(self.shape) > 1
+
+    @property
+    def bounded(self) -> bool:
+        """Whether scaled values lie in [0, 1]."""
+        return self.scaling == "range"
+
+
+def unused(config: Config) -> dict[str, str]:
+    """Dotted names (or groups) of the settings that this model ignores, each with the reason."""
+    kind, reasons = config.model.kind, {}
+    if kind != "aae":
+        why = f"model.kind = {kind} has no discriminator"
+        groups = ("model.discriminator", "adversarial", "optimizer.discriminator", "optimizer.generator")
+        reasons.update(dict.fromkeys(groups, why))
+        reasons["model.posterior"] = f"model.kind = {kind} fixes the posterior"
+    if kind == "autoencoder":
+        reasons["prior"] = "a plain autoencoder has no prior"
+    if kind != "aae" or config.model.posterior != "noise":
+        reasons["model.posterior_noise"] = "only model.posterior = noise uses it"
+    if config.model.init != "normal":
+        reasons["model.init_std"] = "only model.init = normal uses it"
+    if kind == "aae" and config.adversarial.phases == "separate":
+        reasons["adversarial.weight"] = "only adversarial.phases = joint uses it"
+    if kind == "aae" and config.adversarial.phases == "joint":
+        reasons["optimizer.generator"] = "with adversarial.phases = joint the reconstruction optimizer takes the step"
+    for phase in ("reconstruction", "discriminator", "generator"):
+        if getattr(config.optimizer, phase).kind != "sgd":
+            reasons[f"optimizer.{phase}.nesterov"] = "only kind = sgd uses it"
+    return reasons
+
+
+def _covers(groups: Iterable[str], key: str) -> str | None:
+    return next((g for g in groups if key == g or key.startswith(g + ".")), None)
+
+
+def check(config: Config) -> Config:
+    """Return `config` if its settings go together and none of them would be ignored; ConfigError otherwise."""
+    ignored, defaults = unused(config), flatten(Config())
+    for key, value in flatten(config).items():
+        group = _covers(ignored, key)
+        if group and value != defaults[key]:
+            raise ConfigError(f"{key} = {_show(value)} would be ignored: {ignored[group]}. Leave it out.")
+    if config.model.kind == "vae" and config.prior.kind != "gaussian":
+        raise ConfigError(
+            f"prior.kind = {config.prior.kind} does not go with model.kind = vae, whose divergence from the prior "
+            "has a closed form for a Gaussian only. Set prior.kind to gaussian, or model.kind to aae."
+        )
+    if config.reconstruction.loss == "bce" and config.model.output == "linear":
+        raise ConfigError("reconstruction.loss = bce needs probabilities; set model.output to sigmoid or auto.")
+    return config
+
+
+def resolve(base: Config, chosen: Config, written: Iterable[str] = ()) -> Config:
+    """`chosen` with what it changed in `base` kept, and what `base` set but `chosen` has no use for put back.
+
+    A recipe sets a discriminator; asking for `model.kind = vae` on top of it must not fail because of settings
+    the user never wrote. Settings that the user did write (those in `written`, and those that differ from `base`)
+    and that would be ignored are refused with a ConfigError.
+    """
+    defaults, before, after = flatten(Config()), flatten(base), flatten(chosen)
+    ignored = unused(chosen)
+    for key in written:
+        if group := _covers(ignored, key):
+            raise ConfigError(f"{key} would be ignored: {ignored[group]}. Leave it out.")
+    back = {k: defaults[k] for k, v in after.items() if v == before[k] and _covers(ignored, k)}
+    if chosen.model.kind == "vae" and before["prior.kind"] == chosen.prior.kind == "uniform":
+        back.update({"prior.kind": "gaussian"} | ({"prior.scale": 1.0} if after["prior.scale"] == before["prior.scale"] else {}))
+    return check(replace(chosen, back))
+
+
+def flatten(value: Any, prefix: str = "") -> Pairs:
+    """A dataclass as {dotted name: value}."""
+    out: Pairs = {}
+    for f in dataclasses.fields(value):
+        item, key = getattr(value, f.name), f"{prefix}{f.name}"
+        out.update(flatten(item, key + ".") if dataclasses.is_dataclass(item) else {key: item})
+    return out
+
+
+def replace(value: T, changes: Pairs) -> T:
+    """A copy of a nested dataclass with dotted names changed: `replace(config, {"model.latent": 8})`.
+
+    Raises ConfigError for a name that does not exist or a value of the wrong type.
+    """
+    nested: Pairs = {}
+    for key, item in changes.items():
+        *groups, last = key.split(".")
+        at = nested
+        for group in groups:
+            at = at.setdefault(group, {})
+        at[last] = item
+    return from_dict(type(value), nested, base=value)
+
+
+def to_dict(config: Config) -> Pairs:
+    """The settings that this run uses, nested, ready for JSON; what it would ignore is left out."""
+    ignored, out = unused(config), dict[str, Any]()
+    for key, value in flatten(config).items():
+        if _covers(ignored, key):
+            continue
+        *groups, last = key.split(".")
+        at = out
+        for group in groups:
+            at = at.setdefault(group, {})
+        at[last] = list(value) if isinstance(value, tuple) else value
+    return out
+
+
+def from_dict(cls: type[T], values: Any, base: T | None = None, where: str = "") -> T:
+    """Build `cls` from nested dicts (JSON, TOML), starting from `base`; every key and type is checked.
+
+    Raises ConfigError that names the key, with the nearest known one for a misspelling.
+    """
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where.rstrip('.') or 'the settings'}: expected a group of keys, got {_show(values)}")
+    hints = typing.get_type_hints(cls)
+    found: Pairs = {}
+    for key, value in values.items():
+        if key not in hints:
+            raise ConfigError(_unknown(where + str(key), [where + name for name in hints]))
+        kind = hints[key]
+        if dataclasses.is_dataclass(kind):
+            inner = getattr(base, key) if base is not None else None
+            found[key] = from_dict(typing.cast(type[Any], kind), value, inner, f"{where}{key}.")
+        else:
+            found[key] = _convert(kind, value, where + key)
+    try:
+        return dataclasses.replace(base, **found) if base is not None else cls(**found)  # type: ignore[type-var]
+    except ConfigError as error:
+        raise ConfigError(f"{where}{error}") from None
+    except TypeError as error:
+        raise ConfigError(f"{where.rstrip('.') or cls.__name__}: {error}") from None
+
+
+def _unknown(key: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    hint = f'did you mean "{near[0]}"?' if near else "known here: " + ", ".join(sorted(known))
+    return f'unknown setting "{key}"; {hint}'
+
+
+def _show(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, (str, int, float, bool, list, tuple, type(None))) else repr(value)
+
+
+def _convert(kind: Any, value: Any, key: str) -> Any:
+    """`value` as the annotated type, or a ConfigError; True is not a number and 3 is a float."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        return _convert(args[0], value, key)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in args:
+            return None
+        return _convert(next(a for a in args if a is not type(None)), value, key)
+    if origin is Literal:
+        if value in args:
+            return value
+        near = difflib.get_close_matches(str(value), [str(a) for a in args], n=1, cutoff=0.5)
+        hint = f' Did you mean "{near[0]}"?' if near else ""
+        raise ConfigError(f"{key} must be one of {', '.join(map(str, args))}; got {_show(value)}.{hint}")
+    if origin is tuple and isinstance(value, (list, tuple)):
+        return tuple(_convert(args[0], item, f"{key}[{i}]") for i, item in enumerate(value))
+    if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if kind in (int, bool, str) and type(value) is kind:
+        return value
+    name = "a list of " + args[0].__name__ if origin is tuple else getattr(kind, "__name__", str(kind))
+    raise ConfigError(f"{key} must be {name}, got {_show(value)}")
+
+
+def _leaves(values: Pairs, prefix: str = "") -> Iterable[str]:
+    for key, value in values.items():
+        yield from _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else (f"{prefix}{key}",)
+
+
+def load_file(path: str | Path) -> Pairs:
+    """The settings in a TOML or JSON file as nested dicts; ConfigError names the file and what is wrong in it."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the configuration file {path}: {error}") from None
+    try:
+        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"{path} is not valid {'JSON' if path.suffix == '.json' else 'TOML'}: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold a table of settings, got {type(values).__name__}")
+    return values
+
+
+def from_file(path: str | Path, base: Config) -> Config:
+    """`base` with the settings of a TOML or JSON file on top; see `load_file` and `from_dict` for the errors."""
+    values = load_file(path)
+    try:
+        chosen = from_dict(Config, values, base)
+        return resolve(base, chosen, written=_leaves(values))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
