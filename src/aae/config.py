@@ -53,7 +53,8 @@ class Data:
     def __post_init__(self) -> None:
         _require(0 <= self.validation <= 0.5, f"validation must lie in 0 to 0.5, got {self.validation}")
         _require(
-            self.test is None or 0 < self.test <= 0.5, f"test must be above 0 and at most 0.5, got {self.test}"
+            self.test is None or 0 < self.test <= 0.5,
+            f"test must be above 0 and at most 0.5, got {self.test}",
         )
         _require(self.split_seed >= 0, f"split_seed must be 0 or more, got {self.split_seed}")
 
@@ -161,7 +162,8 @@ class Optimizer:
         )
         _require(0 <= self.momentum < 1, f"momentum must lie in 0 to below 1, got {self.momentum}")
         _require(
-            not (self.nesterov and self.momentum == 0), "nesterov needs a momentum above 0; set one of the two"
+            not (self.nesterov and self.momentum == 0),
+            "nesterov needs a momentum above 0; set one of the two",
         )
 
 
@@ -275,7 +277,9 @@ def unused(config: Config) -> dict[str, str]:
     if kind == "aae" and config.adversarial.phases == "separate":
         reasons["adversarial.weight"] = "only adversarial.phases = joint uses it"
     if kind == "aae" and config.adversarial.phases == "joint":
-        reasons["optimizer.generator"] = "with adversarial.phases = joint the reconstruction optimizer takes the step"
+        reasons["optimizer.generator"] = (
+            "with adversarial.phases = joint the reconstruction optimizer takes the step"
+        )
     for phase in ("reconstruction", "discriminator", "generator"):
         if getattr(config.optimizer, phase).kind != "sgd":
             reasons[f"optimizer.{phase}.nesterov"] = "only kind = sgd uses it"
@@ -299,7 +303,9 @@ def check(config: Config) -> Config:
             "has a closed form for a Gaussian only. Set prior.kind to gaussian, or model.kind to aae."
         )
     if config.reconstruction.loss == "bce" and config.model.output == "linear":
-        raise ConfigError("reconstruction.loss = bce needs probabilities; set model.output to sigmoid or auto.")
+        raise ConfigError(
+            "reconstruction.loss = bce needs probabilities; set model.output to sigmoid or auto."
+        )
     return config
 
 
@@ -317,7 +323,10 @@ def resolve(base: Config, chosen: Config, written: Iterable[str] = ()) -> Config
             raise ConfigError(f"{key} would be ignored: {ignored[group]}. Leave it out.")
     back = {k: defaults[k] for k, v in after.items() if v == before[k] and _covers(ignored, k)}
     if chosen.model.kind == "vae" and before["prior.kind"] == chosen.prior.kind == "uniform":
-        back.update({"prior.kind": "gaussian"} | ({"prior.scale": 1.0} if after["prior.scale"] == before["prior.scale"] else {}))
+        back.update(
+            {"prior.kind": "gaussian"}
+            | ({"prior.scale": 1.0} if after["prior.scale"] == before["prior.scale"] else {})
+        )
     return check(replace(chosen, back))
 
 
@@ -365,7 +374,9 @@ def from_dict(cls: type[T], values: Any, base: T | None = None, where: str = "")
     Raises ConfigError that names the key, with the nearest known one for a misspelling.
     """
     if not isinstance(values, dict):
-        raise ConfigError(f"{where.rstrip('.') or 'the settings'}: expected a group of keys, got {_show(values)}")
+        raise ConfigError(
+            f"{where.rstrip('.') or 'the settings'}: expected a group of keys, got {_show(values)}"
+        )
     hints = typing.get_type_hints(cls)
     found: Pairs = {}
     for key, value in values.items():
@@ -392,7 +403,11 @@ def _unknown(key: str, known: list[str]) -> str:
 
 
 def _show(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, (str, int, float, bool, list, tuple, type(None))) else repr(value)
+    return (
+        json.dumps(value)
+        if isinstance(value, (str, int, float, bool, list, tuple, type(None)))
+        else repr(value)
+    )
 
 
 def _convert(kind: Any, value: Any, key: str) -> Any:
@@ -435,7 +450,9 @@ def load_file(path: str | Path) -> Pairs:
     try:
         values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except ValueError as error:
-        raise ConfigError(f"{path} is not valid {'JSON' if path.suffix == '.json' else 'TOML'}: {error}") from None
+        raise ConfigError(
+            f"{path} is not valid {'JSON' if path.suffix == '.json' else 'TOML'}: {error}"
+        ) from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold a table of settings, got {type(values).__name__}")
     return values
