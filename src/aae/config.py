@@ -129,7 +129,9 @@ class Adversarial:
     """`separate`: reconstruction, discriminator, generator, as in the paper; `joint`: one phase minimises
     reconstruction + weight * generator, a second one trains the discriminator."""
     weight: float = 0.1
-    """Factor on the generator loss in the joint phase."""
+    """Factor on the generator loss in the joint phase, at the start of training."""
+    final_weight: float = 0.1
+    """Factor on the generator loss in the joint phase at the end; it goes there in a straight line."""
     input_noise: float = 0.0
     """Deviation of the noise added to what the discriminator sees, as a share of the prior's own deviation;
     falls linearly to zero through training."""
@@ -137,7 +139,7 @@ class Adversarial:
     """Factor on half the squared gradient of the discriminator at its inputs (R1 and R2)."""
 
     def __post_init__(self) -> None:
-        for name in ("weight", "input_noise", "gradient_penalty"):
+        for name in ("weight", "final_weight", "input_noise", "gradient_penalty"):
             value = getattr(self, name)
             _require(0 <= value < math.inf, f"{name} must be 0 or more and finite, got {value}")
 
@@ -194,8 +196,6 @@ class Config:
     """Seed of weights, shuffles, noise and prior samples."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """How the learning rates go from their start towards zero over all steps."""
-    averaging: float = 0.0
-    """Decay per step of the running average of the weights that is kept and used as the model (0: none)."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic of the matrix products; `auto`: bf16 where the processor has it. Weights and losses are fp32."""
     device: str = "auto"
@@ -215,7 +215,6 @@ class Config:
         _require(self.epochs >= 1, f"epochs must be 1 or more, got {self.epochs}")
         _require(self.batch_size >= 1, f"batch_size must be 1 or more, got {self.batch_size}")
         _require(0 <= self.seed < 2**63, f"seed must lie in 0 to 2^63 - 1, got {self.seed}")
-        _require(0 <= self.averaging < 1, f"averaging must lie in 0 to below 1, got {self.averaging}")
         _require(self.threads >= 0, f"threads must be 0 or more, got {self.threads}")
         _require(self.save_every >= 0, f"save_every must be 0 or more seconds, got {self.save_every}")
 
@@ -240,15 +239,35 @@ class DataSpec:
     minimum: float | None = None
     maximum: float | None = None
     channels_last: bool = False
-    """Whether the original colour images were (h, w, c)."""
+    """Whether the original images ended with their channels: (h, w, c)."""
+    channel_axis: bool = False
+    """Whether the original grey images had an axis of length 1 for their one channel."""
     scaling: Literal["range", "standardize", "none"] = "none"
     classes: tuple[str, ...] | None = None
     """Names of the classes that labels 0, 1, ... stand for; None without labels."""
+
+    def __post_init__(self) -> None:
+        _require(1 <= len(self.shape) <= 3 and min(self.shape) >= 1, f"shape of a row cannot be {self.shape}")
+        for name in ("offset", "scale"):
+            values = getattr(self, name)
+            _require(
+                len(values) in (1, self.features),
+                f"{name} needs 1 or {self.features} numbers, got {len(values)}",
+            )
+            _require(all(map(math.isfinite, values)), f"{name} must be finite")
+        _require(min(self.scale) > 0, f"scale must be above 0, got {min(self.scale)}")
 
     @property
     def features(self) -> int:
         """Number of values in one row."""
         return math.prod(self.shape)
+
+    @property
+    def original_shape(self) -> tuple[int, ...]:
+        """Shape of one row as it came, such as (28, 28, 1) or (32, 32, 3)."""
+        channels = (1,) if self.channel_axis else self.shape[:-2] if self.is_image else ()
+        size = self.shape[-2:] if self.is_image else self.shape
+        return size + channels if self.channels_last else channels + size
 
     @property
     def is_image(self) -> bool:
@@ -275,11 +294,10 @@ def unused(config: Config) -> dict[str, str]:
     if config.model.init != "normal":
         reasons["model.init_std"] = "only model.init = normal uses it"
     if kind == "aae" and config.adversarial.phases == "separate":
-        reasons["adversarial.weight"] = "only adversarial.phases = joint uses it"
+        why = "only adversarial.phases = joint uses it"
+        reasons.update(dict.fromkeys(("adversarial.weight", "adversarial.final_weight"), why))
     if kind == "aae" and config.adversarial.phases == "joint":
-        reasons["optimizer.generator"] = (
-            "with adversarial.phases = joint the reconstruction optimizer takes the step"
-        )
+        reasons["optimizer.generator"] = "with adversarial.phases = joint the reconstruction optimizer takes the step"
     for phase in ("reconstruction", "discriminator", "generator"):
         if getattr(config.optimizer, phase).kind != "sgd":
             reasons[f"optimizer.{phase}.nesterov"] = "only kind = sgd uses it"
@@ -303,9 +321,7 @@ def check(config: Config) -> Config:
             "has a closed form for a Gaussian only. Set prior.kind to gaussian, or model.kind to aae."
         )
     if config.reconstruction.loss == "bce" and config.model.output == "linear":
-        raise ConfigError(
-            "reconstruction.loss = bce needs probabilities; set model.output to sigmoid or auto."
-        )
+        raise ConfigError("reconstruction.loss = bce needs probabilities; set model.output to sigmoid or auto.")
     return config
 
 
@@ -324,8 +340,7 @@ def resolve(base: Config, chosen: Config, written: Iterable[str] = ()) -> Config
     back = {k: defaults[k] for k, v in after.items() if v == before[k] and _covers(ignored, k)}
     if chosen.model.kind == "vae" and before["prior.kind"] == chosen.prior.kind == "uniform":
         back.update(
-            {"prior.kind": "gaussian"}
-            | ({"prior.scale": 1.0} if after["prior.scale"] == before["prior.scale"] else {})
+            {"prior.kind": "gaussian"} | ({"prior.scale": 1.0} if after["prior.scale"] == before["prior.scale"] else {})
         )
     return check(replace(chosen, back))
 
@@ -354,6 +369,11 @@ def replace(value: T, changes: Pairs) -> T:
     return from_dict(type(value), nested, base=value)
 
 
+def plain(value: Any) -> Pairs:
+    """A dataclass such as `DataSpec` as nested dicts and lists, ready for JSON; `from_dict` brings it back."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(value).items()}
+
+
 def to_dict(config: Config) -> Pairs:
     """The settings that this run uses, nested, ready for JSON; what it would ignore is left out."""
     ignored, out = unused(config), dict[str, Any]()
@@ -374,9 +394,7 @@ def from_dict(cls: type[T], values: Any, base: T | None = None, where: str = "")
     Raises ConfigError that names the key, with the nearest known one for a misspelling.
     """
     if not isinstance(values, dict):
-        raise ConfigError(
-            f"{where.rstrip('.') or 'the settings'}: expected a group of keys, got {_show(values)}"
-        )
+        raise ConfigError(f"{where.rstrip('.') or 'the settings'}: expected a group of keys, got {_show(values)}")
     hints = typing.get_type_hints(cls)
     found: Pairs = {}
     for key, value in values.items():
@@ -403,11 +421,7 @@ def _unknown(key: str, known: list[str]) -> str:
 
 
 def _show(value: Any) -> str:
-    return (
-        json.dumps(value)
-        if isinstance(value, (str, int, float, bool, list, tuple, type(None)))
-        else repr(value)
-    )
+    return json.dumps(value) if isinstance(value, (str, int, float, bool, list, tuple, type(None))) else repr(value)
 
 
 def _convert(kind: Any, value: Any, key: str) -> Any:
@@ -450,9 +464,7 @@ def load_file(path: str | Path) -> Pairs:
     try:
         values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except ValueError as error:
-        raise ConfigError(
-            f"{path} is not valid {'JSON' if path.suffix == '.json' else 'TOML'}: {error}"
-        ) from None
+        raise ConfigError(f"{path} is not valid {'JSON' if path.suffix == '.json' else 'TOML'}: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold a table of settings, got {type(values).__name__}")
     return values

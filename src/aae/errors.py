@@ -3,6 +3,12 @@
 Every message says what was found, what was expected, and what to do about it.
 """
 
+from __future__ import annotations
+
+import shlex
+import signal
+from pathlib import Path
+
 
 class AAEError(Exception):
     """A mistake or a circumstance that the user can act on; shown as one line, without a traceback."""
@@ -38,3 +44,14 @@ class StorageError(AAEError, OSError):
     """A disk that is full, or a folder that cannot be written."""
 
     exit_code = 6
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training stopped by Ctrl-C or SIGTERM, with everything so far saved."""
+
+    def __init__(self, number: int, path: Path, step: int, steps: int) -> None:
+        super().__init__(
+            f"stopped by {signal.Signals(number).name} at step {step} of {steps}; everything is saved. "
+            f"Go on with: aae resume {shlex.quote(str(path))}"
+        )
+        self.exit_code = 128 + number

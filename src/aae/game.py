@@ -1,0 +1,215 @@
+"""The state of a training run: everything that changes from step to step, how it is saved, and how it moves on.
+
+A run is decided by its configuration and its position: weights come from the seed before anything else is drawn, the
+shuffle of an epoch from the seed and the epoch, noise and prior samples from one generator whose state is saved. So a
+run that was interrupted, or killed, ends with the same weights as one that never was.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aae import __version__
+from aae.checkpoint import Checkpoint, RunDirectory
+from aae.config import Config, Optimizer
+from aae.data import Dataset, Scaling
+from aae.errors import TrainingError
+from aae.models import build
+from aae.phases import Batch, Model, evaluate, parameters_of, step
+
+HELD_OUT_ROWS = 2000
+"""Rows of the validation and test splits behind the loss curves; the splits are shuffled, so the first ones will do."""
+FRAMES, FRAME_ROWS = 60, 1500
+"""Most pictures in the animation of the latent space, and most codes in each."""
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Game:
+    """Everything that changes while training, on one device."""
+
+    config: Config
+    data: Dataset
+    device: torch.device
+    model: Model
+    optimizers: dict[str, torch.optim.Optimizer]
+    generator: torch.Generator
+    scaling: Scaling
+    step: int = 0
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    """Losses by "phase.loss", added up since the start of the epoch, float64, on the device."""
+    history: list[Row] = field(default_factory=list)
+    frames: dict[int, Tensor] = field(default_factory=dict)
+    epoch_seconds: float = 0.0
+    """Time spent in the steps of this epoch so far, over all processes that worked on it."""
+
+    @classmethod
+    def new(cls, config: Config, data: Dataset, device: torch.device) -> Game:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)  # before the weights exist, and on the CPU whatever the device
+            model = build(config, data.spec)
+        model.to(device)
+        optimizers = {
+            phase.name: _optimizer(getattr(config.optimizer, phase.name), parameters_of(model, phase))
+            for phase in model.phases
+        }
+        generator = torch.Generator(device).manual_seed(config.seed)
+        return cls(config, data, device, model, optimizers, generator, Scaling(data.spec, device))
+
+    @classmethod
+    def restored(cls, config: Config, data: Dataset, device: torch.device, checkpoint: Checkpoint) -> Game:
+        game = cls.new(config, data, device)
+        game.load(checkpoint)
+        return game
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return len(self.data.splits.train) // self.config.batch_size
+
+    @property
+    def steps(self) -> int:
+        return self.steps_per_epoch * self.config.epochs
+
+    @property
+    def finished(self) -> bool:
+        return self.step >= self.steps
+
+    def save(self, directory: RunDirectory) -> None:
+        self.check_finite()
+        training = {f"sums.{name}": value for name, value in self.sums.items()}
+        training["generator"] = self.generator.get_state()
+        for phase, optimizer in self.optimizers.items():
+            for index, values in optimizer.state_dict()["state"].items():
+                training |= {f"optimizer.{phase}.{index}.{k}": v for k, v in values.items() if v is not None}
+        state = {
+            "aae": __version__,
+            "step": self.step,
+            "steps": self.steps,
+            "finished": self.finished,
+            "epoch_seconds": self.epoch_seconds,
+        }
+        frames = {f"epoch.{epoch}": codes for epoch, codes in self.frames.items()}
+        tensors = {"weights": self.model.state_dict(), "training": training, "frames": frames}
+        on_cpu = {k: {n: t.detach().cpu().contiguous() for n, t in v.items()} for k, v in tensors.items()}
+        directory.save(self.step, on_cpu, state, self.history)
+
+    def load(self, checkpoint: Checkpoint) -> None:
+        training = checkpoint.tensors["training"]
+        self.model.load_state_dict(checkpoint.tensors["weights"])
+        for phase, optimizer in self.optimizers.items():
+            states: dict[int, Row] = {}
+            for key, value in training.items():
+                if key.startswith(f"optimizer.{phase}."):
+                    index, name = key.removeprefix(f"optimizer.{phase}.").split(".")
+                    states.setdefault(int(index), {})[name] = value
+            optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+        self.generator.set_state(training["generator"])
+        self.sums = {k.removeprefix("sums."): v.to(self.device) for k, v in training.items() if k.startswith("sums.")}
+        self.frames = {int(k.removeprefix("epoch.")): v for k, v in checkpoint.tensors["frames"].items()}
+        self.step = checkpoint.state["step"]
+        self.epoch_seconds = checkpoint.state["epoch_seconds"]
+        self.history = list(checkpoint.history)
+
+    def batch(self, rows: Tensor, generator: torch.Generator) -> Batch:
+        """Rows by index, scaled on the device."""
+        labels = None if self.data.y is None else self.data.y[rows].to(self.device)
+        x = self.scaling.apply(self.data.x[rows].to(self.device))
+        return Batch(x, generator, labels, progress=self.step / self.steps)
+
+    def take_step(self, rows: Tensor, precision: torch.dtype) -> None:
+        """One step on these rows: learning rates, phases, running average, sums."""
+        factor = schedule(self.config.schedule, self.step / self.steps)
+        for name, optimizer in self.optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = getattr(self.config.optimizer, name).learning_rate * factor
+        for phase, losses in step(self.model, self.optimizers, self.batch(rows, self.generator), precision).items():
+            for name, loss in losses.items():
+                key = f"{phase}.{name}"
+                self.sums[key] = self.sums[key] + loss if key in self.sums else loss.double()
+        self.step += 1
+
+    def check_finite(self) -> None:
+        """TrainingError naming the phase and the loss if one is no longer finite."""
+        for key, value in self.sums.items():
+            if not torch.isfinite(value):
+                phase, name = key.split(".")
+                raise TrainingError(
+                    f"the loss '{name}' of the {phase} phase is no longer finite at step {self.step} "
+                    f"(epoch {(self.step - 1) // self.steps_per_epoch + 1}). The last good checkpoint is kept. "
+                    f"Lower optimizer.{phase}.learning_rate, or look for extreme values in the data."
+                )
+
+    def mean_losses(self) -> dict[str, float]:
+        """Mean of every loss over the steps of this epoch so far."""
+        done = (self.step - 1) % self.steps_per_epoch + 1
+        return {key.split(".")[1]: value.item() / done for key, value in self.sums.items()}
+
+    def order(self, epoch: int) -> Tensor:
+        """The training rows, shuffled for this epoch, [n] int64: a function of the seed and the epoch alone."""
+        shuffle = np.random.Generator(np.random.PCG64([self.config.seed, epoch]))
+        return torch.from_numpy(shuffle.permutation(self.data.splits.train))
+
+    @torch.no_grad()
+    def held_out_losses(self, epoch: int, precision: torch.dtype) -> Row:
+        """Each loss on the validation and the test rows, with noise of their own so that training never notices."""
+        generator = torch.Generator(self.device).manual_seed((self.config.seed * 1_000_003 + epoch) % 2**63)
+        found: Row = {}
+        for split in ("validation", "test"):
+            rows = torch.from_numpy(getattr(self.data.splits, split)[:HELD_OUT_ROWS])
+            if len(rows) == 0:
+                continue
+            batch = self.batch(rows, generator)
+            for phase in self.model.phases:
+                losses = evaluate(phase, batch, precision)
+                found |= {f"{name}_{split}": loss.item() for name, loss in losses.items()}
+        return found
+
+    @torch.no_grad()
+    def keep_frame(self, epoch: int) -> None:
+        """Keep the codes of the first training rows for the animation, if this epoch is one of its frames."""
+        epochs = self.config.epochs
+        if epoch in np.linspace(0, epochs, min(epochs + 1, FRAMES)).round():
+            generator = torch.Generator(self.device).manual_seed(self.config.seed)
+            rows = torch.from_numpy(self.data.splits.train[:FRAME_ROWS])
+            codes = self.model.sample_codes(self.batch(rows, generator))
+            self.frames[epoch] = codes.float().cpu()
+
+    def end_epoch(self, precision: torch.dtype) -> Row:
+        """Close the epoch: its row of the history, a frame, and sums that start again."""
+        epoch = self.step // self.steps_per_epoch
+        rows = self.steps_per_epoch * self.config.batch_size
+        row: Row = {
+            "epoch": epoch,
+            "step": self.step,
+            "seconds": self.epoch_seconds,
+            "samples_per_second": rows / max(self.epoch_seconds, 1e-9),
+        }
+        row |= {f"{name}_train": value for name, value in self.mean_losses().items()}
+        row |= self.held_out_losses(epoch, precision)
+        self.history.append(row)
+        self.keep_frame(epoch)
+        self.sums, self.epoch_seconds = {}, 0.0
+        return row
+
+
+def _optimizer(config: Optimizer, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimizer of one phase; fused, so that a step is one call for all parameters."""
+    if config.kind == "sgd":
+        return torch.optim.SGD(
+            parameters, config.learning_rate, momentum=config.momentum, nesterov=config.nesterov, fused=True
+        )
+    return torch.optim.Adam(parameters, config.learning_rate, betas=(config.momentum, 0.999), fused=True)
+
+
+def schedule(kind: str, progress: float) -> float:
+    """Factor on the learning rates when this share of the steps is done: 1 at the start; linear and cosine go to 0."""
+    if kind == "linear":
+        return 1 - progress
+    return 0.5 * (1 + math.cos(math.pi * progress)) if kind == "cosine" else 1.0

@@ -1,0 +1,56 @@
+"""Which device, which arithmetic, how many threads: chosen well by default, refused clearly when impossible."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import torch
+
+from aae.errors import ConfigError
+
+
+def device_of(name: str) -> torch.device:
+    """The device that `name` asks for; `auto` takes a CUDA GPU if there is one, else the processor.
+
+    Raises ConfigError for a device that is unknown or not in this machine.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"device = {name} cannot be used here ({reason}); set --device auto or cpu") from None
+    return device
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 natively, so that it is faster than float32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        # torch offers no public question for this; a release that lacks these answers no.
+        questions = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
+        return any(ask() for ask in questions if ask is not None)
+    return False
+
+
+def precision_of(name: str, device: torch.device) -> torch.dtype:
+    """The type of the products inside the networks: `auto` is bfloat16 where the device has it natively."""
+    if name == "auto":
+        return torch.bfloat16 if has_bf16(device) else torch.float32
+    return torch.bfloat16 if name == "bf16" else torch.float32
+
+
+@contextlib.contextmanager
+def using_threads(number: int) -> Iterator[None]:
+    """Run with this many processor threads (0: as many as this process may use), then put the number back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,183 @@
+"""A trained model to use: arrays in, arrays out, in the units of the data.
+
+Every row goes through the networks in float32, in blocks of a fixed size that are padded where rows are missing. A
+matrix product sums in an order that depends on its shape, so without this a row's code would change in the last
+digits with the rows that stand beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aae import data as data_module
+from aae.checkpoint import RunDirectory
+from aae.config import Config, DataSpec, from_dict
+from aae.data import Scaling
+from aae.errors import AAEError, ConfigError, DataError
+from aae.hardware import device_of
+from aae.models import build
+from aae.phases import Batch, Model
+from aae.priors import Prior, quantile_grid
+from aae.priors import build as build_prior
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+BLOCK = 256
+"""Rows that go through a network together."""
+
+
+class Run:
+    """A run directory with its model loaded.
+
+    path: the directory. config, spec: what was trained, on what. history: one dict per epoch.
+    """
+
+    def __init__(self, directory: RunDirectory, device: str = "auto") -> None:
+        checkpoint = directory.load()
+        self.directory, self.path = directory, directory.path
+        self.config = from_dict(Config, directory.config)
+        self.spec = from_dict(DataSpec, directory.data["spec"])
+        self.history: list[dict[str, Any]] = checkpoint.history
+        self.finished: bool = checkpoint.state["finished"]
+        self.frames = {int(k.removeprefix("epoch.")): v.numpy() for k, v in checkpoint.tensors["frames"].items()}
+        self.device = device_of(device)
+        with torch.random.fork_rng(devices=[]):
+            self.model: Model = build(self.config, self.spec)
+        self.model.load_state_dict(checkpoint.tensors["weights"])
+        self.model.to(self.device).eval().requires_grad_(False)
+        self._scaling = Scaling(self.spec, self.device)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto") -> Run:
+        """The run in a directory; no code is run and no pickle read.
+
+        Raises RunError for a directory that is missing, no run, or damaged: the message names the file.
+        """
+        return cls(RunDirectory.open(path), device)
+
+    @property
+    def latent(self) -> int:
+        """Number of dimensions of a code."""
+        return self.config.model.latent
+
+    @property
+    def prior(self) -> Prior:
+        """The prior that the codes follow. ConfigError for a plain autoencoder, which has none."""
+        if self.config.model.kind == "autoencoder":
+            raise ConfigError(
+                f"{self.path} holds a plain autoencoder, which has no prior to sample from; "
+                "train with --model.kind aae or vae"
+            )
+        return build_prior(self.config.prior, self.latent)
+
+    def encode(self, x: ArrayLike | Tensor, *, sample: bool = False, seed: int = 0) -> np.ndarray:
+        """Rows in original units, [n, *shape], to codes, float32 [n, latent].
+
+        A row's code does not depend on the rows beside it. With `sample` each code is one draw from the row's
+        posterior, seeded, where the posterior is random.
+
+        Raises DataError, naming row and column, for rows of the wrong shape or with values that are not finite.
+        """
+        rows = self._scaled(x)
+        if sample and self.model.stochastic:
+            generator = torch.Generator(self.device).manual_seed(seed)
+            return self._blocks(lambda block: self.model.sample_codes(Batch(block, generator)), rows)
+        return self._blocks(self.model.encode, rows)
+
+    def decode(self, z: ArrayLike | Tensor) -> np.ndarray:
+        """Codes [n, latent] to rows in original units, float32 [n, *shape] in the layout of the data."""
+        return data_module.original(self._decoded(self._codes(z)), self.spec)
+
+    def reconstruct(self, x: ArrayLike | Tensor) -> np.ndarray:
+        """Rows in original units, encoded and decoded again: float32 [n, *shape]."""
+        return self.decode(self.encode(x))
+
+    def sample(self, n: int, *, seed: int = 0) -> np.ndarray:
+        """n new rows in original units: decoded samples of the prior, float32 [n, *shape]."""
+        return self.decode(self.sample_prior(n, seed=seed))
+
+    def sample_prior(self, n: int, *, seed: int = 0) -> np.ndarray:
+        """n codes from the prior, float32 [n, latent]."""
+        if n < 1:
+            raise ConfigError(f"n must be 1 or more, got {n}")
+        return self.prior.sample(n, torch.Generator().manual_seed(seed)).numpy()
+
+    def traverse(self, n: int = 20) -> tuple[np.ndarray, np.ndarray]:
+        """The manifold: rows decoded at n x n quantiles of the prior in the first two dimensions of the code.
+
+        The other dimensions stay at the prior's median. Returns the codes' values along an axis, [n], and rows
+        [n, n, *shape], the first axis going down from the highest second coordinate, as a picture is drawn. With a
+        one-dimensional code the result is [1, n, *shape].
+        """
+        prior, axes = self.prior, min(self.latent, 2)
+        unit = np.full((n**axes, self.latent), 0.5)
+        unit[:, :axes] = quantile_grid(n, axes).reshape(-1, axes)
+        codes = prior.icdf(torch.from_numpy(unit))
+        rows = self.decode(codes)
+        values = prior.icdf(torch.from_numpy(np.tile(quantile_grid(n, 1), (1, self.latent))))[:, 0].numpy()
+        if axes == 1:
+            return values, rows[None]
+        return values, rows.reshape(n, n, *rows.shape[1:]).swapaxes(0, 1)[::-1]
+
+    def interpolate(self, start: ArrayLike, end: ArrayLike, steps: int = 10) -> np.ndarray:
+        """Rows decoded along the straight line between two codes [latent], both ends included: [steps, *shape]."""
+        share = np.linspace(0, 1, steps)[:, None]
+        return self.decode((1 - share) * np.asarray(start) + share * np.asarray(end))
+
+    def evaluate(self, split: str = "test") -> dict[str, Any]:
+        """Measure the run on a split of its data and write metrics.json; see `aae.evaluation.evaluate`."""
+        from aae.evaluation import evaluate
+
+        return evaluate(self, split=split)
+
+    def report(self, *, compare: bool = True) -> Path:
+        """Write the figures and report.html and return the page's path; see `aae.report.write`."""
+        from aae.report import write
+
+        return write(self, compare=compare)
+
+    def _scaled(self, x: ArrayLike | Tensor) -> Tensor:
+        return self._scaling.apply(data_module.rows(x, self.spec).to(self.device))
+
+    def _codes(self, z: ArrayLike | Tensor) -> Tensor:
+        array = torch.as_tensor(np.asarray(z, dtype=np.float32))
+        if array.ndim != 2 or array.shape[1] != self.latent:
+            raise DataError(f"codes must have shape [n, {self.latent}], got {list(array.shape)}")
+        if not torch.isfinite(array).all():
+            row, column = (~torch.isfinite(array)).nonzero()[0].tolist()
+            raise DataError(f"codes must be finite; row {row}, dimension {column} is {array[row, column]}")
+        return array.to(self.device)
+
+    def _decoded(self, z: Tensor) -> Tensor:
+        scaled = torch.from_numpy(self._blocks(self.model.decode, z))
+        return self._scaling.invert(scaled.to(self.device)).cpu()
+
+    @torch.no_grad()
+    def _blocks(self, network: Callable[[Tensor], Tensor], rows: Tensor) -> np.ndarray:
+        """network over rows [n, wide_in] in padded blocks of one size -> [n, wide_out]."""
+        if len(rows) == 0:
+            return network(rows.new_zeros(BLOCK, rows.shape[1]))[:0].cpu().numpy()
+        out: list[Tensor] = []
+        for block in rows.split(BLOCK):
+            padded = torch.nn.functional.pad(block, (0, 0, 0, BLOCK - len(block)))
+            out.append(network(padded)[: len(block)].float().cpu())
+        return torch.cat(out).numpy()
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, {self.config.model.kind}, {self.latent}-D codes of {self.spec.name})"
+
+
+def same_kind(run: Run, spec: DataSpec) -> None:
+    """DataError unless rows of `spec` can go through the run's model."""
+    if spec.shape != run.spec.shape:
+        raise DataError(f"{spec.name} has rows of shape {spec.shape}; {run.path} was trained on {run.spec.shape}")
+
+
+__all__ = ["AAEError", "Run", "same_kind"]

@@ -1,0 +1,107 @@
+"""The adversarial autoencoder (Makhzani et al. 2015, section 2; the post in three updates per minibatch)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from aae import objectives, posteriors, priors
+from aae.config import Adversarial, Config, DataSpec
+from aae.models import parts
+from aae.networks import Decoder, Discriminator, Encoder
+from aae.phases import Batch, Losses, Model, Phase, Weight
+
+
+def _ramp(first: float, last: float, progress: float) -> float:
+    return first + (last - first) * progress
+
+
+class AAE(Model):
+    """An autoencoder whose codes a discriminator cannot tell from samples of the prior.
+
+    Phases, in the order of the paper: reconstruction (encoder and decoder), discriminator, generator (encoder). In
+    the joint form the encoder takes one step for reconstruction + weight * generator, before the discriminator's.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        decoder: Decoder,
+        discriminator: Discriminator,
+        posterior: posteriors.Posterior,
+        prior: priors.Prior,
+        error: parts.ReconstructionLoss,
+        game: Adversarial,
+        weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.discriminator = encoder, decoder, discriminator
+        self.posterior, self.prior, self.error, self.game = posterior, prior, error, game
+        self.stochastic = posterior.stochastic
+        penalty = {"gradient_penalty": game.gradient_penalty}
+        discriminate = Phase("discriminator", ("discriminator",), self.discriminator_losses, penalty)
+        if game.phases == "joint":
+            fooling = partial(_ramp, game.weight, game.final_weight)
+            weights: dict[str, Weight] = {"reconstruction": weight, "generator": fooling}
+            joint = Phase("reconstruction", ("encoder", "decoder"), self.joint_losses, weights)
+            self.phases = (joint, discriminate)
+        else:
+            weights = {"reconstruction": weight}
+            reconstruct = Phase("reconstruction", ("encoder", "decoder"), self.reconstruction_losses, weights)
+            self.phases = (reconstruct, discriminate, Phase("generator", ("encoder",), self.generator_losses))
+
+    @classmethod
+    def build(cls, config: Config, spec: DataSpec) -> AAE:
+        model, posterior = config.model, posteriors.build(config.model)
+        wide_in, wide_out = spec.features + posterior.extra, posterior.heads * model.latent
+        return cls(
+            Encoder(parts.mlp(config, wide_in, model.encoder, wide_out)),
+            parts.decoder(config, spec),
+            Discriminator(parts.mlp(config, model.latent, model.discriminator, 1)),
+            posterior,
+            priors.build(config.prior, model.latent),
+            parts.reconstruction_error(config),
+            config.adversarial,
+            config.reconstruction.weight,
+        )
+
+    def reconstruction_losses(self, batch: Batch) -> Losses:
+        return {"reconstruction": self.error(self.decoder, self.sample_codes(batch), batch.x)}
+
+    def discriminator_losses(self, batch: Batch) -> Losses:
+        real = self.seen(self.prior.sample(len(batch.x), batch.generator), batch)
+        fake = self.seen(self.sample_codes(batch).detach(), batch)
+        penalised = self.game.gradient_penalty > 0 and torch.is_grad_enabled()  # no gradients while evaluating
+        if penalised:
+            real, fake = real.requires_grad_(), fake.requires_grad_()
+        says_real, says_fake = self.discriminator(real), self.discriminator(fake)
+        losses = {"discriminator": objectives.told_apart(says_real, says_fake)}
+        if penalised:
+            r1, r2 = objectives.gradient_penalty(says_real, real), objectives.gradient_penalty(says_fake, fake)
+            losses["gradient_penalty"] = 0.5 * (r1 + r2)
+        return losses
+
+    def generator_losses(self, batch: Batch) -> Losses:
+        z = self.seen(self.sample_codes(batch), batch)
+        return {"generator": objectives.as_real(self.discriminator(z))}
+
+    def joint_losses(self, batch: Batch) -> Losses:
+        return self.reconstruction_losses(batch) | self.generator_losses(batch)
+
+    def seen(self, z: Tensor, batch: Batch) -> Tensor:
+        """Codes as the discriminator sees them: under noise that fades as training goes on (Arjovsky & Bottou 2017)."""
+        if self.game.input_noise == 0:
+            return z
+        std = self.game.input_noise * self.prior.std * (1 - batch.progress)
+        return z + std * batch.normal(*z.shape)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.posterior.centre(self.encoder, x)
+
+    def sample_codes(self, batch: Batch) -> Tensor:
+        return batch.once("codes", ("encoder",), lambda: self.posterior.sample(self.encoder, batch))
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.decoder.mean(self.decoder(z))

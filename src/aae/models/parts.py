@@ -1,0 +1,52 @@
+"""What the models share: functions that turn settings into networks and losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from aae import objectives
+from aae.config import Config, DataSpec
+from aae.errors import ConfigError
+from aae.networks import MLP, Decoder
+
+ReconstructionLoss = Callable[[Decoder, Tensor, Tensor], Tensor]
+
+
+def mlp(config: Config, wide_in: int, hidden: tuple[int, ...], wide_out: int) -> MLP:
+    return MLP((wide_in, *hidden, wide_out), config.model.init, config.model.init_std)
+
+
+def decoder(config: Config, spec: DataSpec) -> Decoder:
+    """A decoder whose last step fits the data: sigmoid for data scaled to [0, 1], linear otherwise."""
+    output, loss = config.model.output, config.reconstruction.loss
+    sigmoid = spec.bounded if output == "auto" else output == "sigmoid"
+    if loss == "bce" and not spec.bounded:
+        raise ConfigError(
+            "reconstruction.loss = bce needs data scaled to [0, 1], and this data is not "
+            f"(scaling: {spec.scaling}). Set reconstruction.loss to mse, or data.scaling to range."
+        )
+    if output == "sigmoid" and not spec.bounded:
+        raise ConfigError(
+            f"model.output = sigmoid cannot reach data that is not scaled to [0, 1] (scaling: {spec.scaling}). "
+            "Leave model.output at auto, or set data.scaling to range."
+        )
+    body = mlp(config, config.model.latent, config.model.decoder, spec.features)
+    return Decoder(body, sigmoid, learns_std=loss == "gaussian")
+
+
+def reconstruction_error(config: Config) -> ReconstructionLoss:
+    """The loss (decoder, codes, rows) -> scalar that the settings ask for."""
+    chosen = config.reconstruction
+
+    def error(decoder: Decoder, z: Tensor, x: Tensor) -> Tensor:
+        output = decoder(z)
+        if chosen.loss == "bce":
+            return objectives.bce(output, x, chosen.reduction)
+        if chosen.loss == "gaussian":
+            return objectives.gaussian_nll(decoder.mean(output), x, decoder.log_std, chosen.reduction)
+        compare = objectives.mse if chosen.loss == "mse" else objectives.l1
+        return compare(decoder.mean(output), x, chosen.reduction)
+
+    return error

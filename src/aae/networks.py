@@ -1,0 +1,96 @@
+"""Encoders, decoders and discriminators: plain modules from [batch, in] to [batch, out]."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from aae.objectives import wide
+
+CODE_WIDTH = 64
+"""A layer with at most this many inputs or outputs stays in float32 under bf16 arithmetic: see `MLP.forward`."""
+
+
+class MLP(nn.Sequential):
+    """Linear layers with ReLU between them and none at the end.
+
+    Layer i maps widths[i] to widths[i + 1]. Weights start Glorot-uniform (Glorot & Bengio 2010) or N(0, std^2), biases
+    at zero, drawn from torch's global generator, which the caller seeds.
+    """
+
+    def __init__(
+        self, widths: Sequence[int], init: Literal["glorot", "normal"] = "glorot", init_std: float = 0.01
+    ) -> None:
+        layers: list[nn.Module] = []
+        for i, (wide_in, wide_out) in enumerate(itertools.pairwise(widths)):
+            linear = nn.Linear(wide_in, wide_out)
+            if init == "glorot":
+                nn.init.xavier_uniform_(linear.weight)
+            else:
+                nn.init.normal_(linear.weight, std=init_std)
+            nn.init.zeros_(linear.bias)
+            layers += [linear] if i == 0 else [nn.ReLU(), linear]
+        super().__init__(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, in] -> [batch, out].
+
+        Layers that touch a code leave autocast: bf16 keeps eight bits, so a code in (-2, 2) would fall on steps of up
+        to 0.008, coarser than the differences the game is about. These layers are narrow, so float32 costs nothing.
+        """
+        for layer in self:
+            if isinstance(layer, nn.Linear) and min(layer.in_features, layer.out_features) <= CODE_WIDTH:
+                with torch.autocast(x.device.type, enabled=False):
+                    x = layer(x.to(layer.weight.dtype))
+            else:
+                x = layer(x)
+        return x
+
+
+class Encoder(nn.Module):
+    """Rows to what a posterior needs: a code, or a mean and a log-variance.
+
+    `extra` noise values are appended to each row for the noise-fed posterior; `heads` codes come out side by side.
+    """
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
+        """x [batch, features], noise [batch, extra] -> [batch, heads * latent]."""
+        return self.body(x if noise is None else torch.cat([x, noise], dim=1))
+
+
+class Decoder(nn.Module):
+    """Codes to rows. The forward pass gives the values before the last sigmoid, which the losses prefer."""
+
+    def __init__(self, body: nn.Module, sigmoid: bool, learns_std: bool = False) -> None:
+        super().__init__()
+        self.body, self.sigmoid = body, sigmoid
+        if learns_std:
+            self.log_std = nn.Parameter(torch.zeros(()))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """z [batch, latent] -> [batch, features], before the sigmoid if there is one."""
+        return self.body(z)
+
+    def mean(self, output: Tensor) -> Tensor:
+        """The decoded rows in scaled units that `output` of the forward pass stands for."""
+        return wide(output).sigmoid() if self.sigmoid else wide(output)
+
+
+class Discriminator(nn.Module):
+    """Codes to one logit each: positive says "from the prior"."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, z: Tensor) -> Tensor:
+        """z [batch, latent] -> logits [batch]."""
+        return self.body(z).squeeze(1)

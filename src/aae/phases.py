@@ -1,0 +1,127 @@
+"""Training steps as data: a model states its phases, and one `step` runs any tuple of them.
+
+The paper trains an adversarial autoencoder in phases (Makhzani et al. 2015, section 2): reconstruction,
+discriminator, generator. A `Phase` says which networks it trains and what it minimises; `step` does the rest and
+knows nothing about models. Start here to read the project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+Losses = dict[str, Tensor]
+Weight = float | Callable[[float], float]
+
+
+@dataclass
+class Batch:
+    """The rows of one step, and the randomness that goes with them.
+
+    x: [batch, features], scaled, float32. y: [batch] int64 class of each row, -1 unlabelled, or None.
+    progress: how much of training is done, 0 to 1, for what fades as training goes on.
+    """
+
+    x: Tensor
+    generator: torch.Generator
+    y: Tensor | None = None
+    progress: float = 0.0
+    _kept: dict[str, tuple[frozenset[str], Tensor]] = field(default_factory=dict, repr=False)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal noise from the step's own generator."""
+        return torch.randn(*shape, generator=self.generator, device=self.x.device)
+
+    def once(self, name: str, made_by: Sequence[str], compute: Callable[[], Tensor]) -> Tensor:
+        """`compute()`, or what it gave earlier in this step if no submodule in `made_by` has moved since.
+
+        The generator phase takes its codes from the discriminator phase this way: the encoder stands still between
+        the two, so the codes are the same and a pass through the encoder is saved.
+        """
+        if name not in self._kept:
+            self._kept[name] = (frozenset(made_by), compute())
+        return self._kept[name][1]
+
+    def moved(self, modules: Sequence[str]) -> None:
+        """Forget everything that the named submodules, which have just been updated, helped to compute."""
+        self._kept = {k: v for k, v in self._kept.items() if v[0].isdisjoint(modules)}
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One part of a step.
+
+    name: also the name of the phase's optimizer. updates: the submodules whose parameters it trains.
+    losses: batch -> named scalars. Their sum, each times its factor in `weights` (1 where none is given), is minimised;
+    a factor may be a function of how much of training is done, 0 to 1.
+    """
+
+    name: str
+    updates: tuple[str, ...]
+    losses: Callable[[Batch], Losses]
+    weights: Mapping[str, Weight] = field(default_factory=dict)
+
+    def total(self, losses: Losses, progress: float) -> Tensor:
+        """What the phase minimises."""
+        factors = {name: weight(progress) if callable(weight) else weight for name, weight in self.weights.items()}
+        return torch.stack([factors.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
+
+
+class Model(nn.Module):
+    """What every model offers: networks as submodules, phases as data, and the way in and out of the latent space."""
+
+    phases: tuple[Phase, ...]
+    stochastic: bool = False
+    """Whether a row's code is drawn at random, so that `encode` and `sample_codes` differ."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Scaled rows [batch, features] to the same codes every time [batch, latent]."""
+        raise TypeError(f"{type(self).__name__} does not encode")
+
+    def sample_codes(self, batch: Batch) -> Tensor:
+        """One draw of each row's code from its posterior, [batch, latent]; `encode` where there is nothing to draw."""
+        raise TypeError(f"{type(self).__name__} does not encode")
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Codes [batch, latent] to scaled rows [batch, features]."""
+        raise TypeError(f"{type(self).__name__} does not decode")
+
+
+def parameters_of(model: nn.Module, phase: Phase) -> list[nn.Parameter]:
+    """The parameters that a phase trains, in a fixed order."""
+    return [p for name in phase.updates for p in model.get_submodule(name).parameters()]
+
+
+def step(
+    model: Model,
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    batch: Batch,
+    precision: torch.dtype = torch.float32,
+) -> dict[str, Losses]:
+    """Run the model's phases in order on one batch; return each phase's losses, unweighted, detached, on the device.
+
+    Each phase computes its losses, gradients for the parameters that it updates and for nothing else, and takes its
+    own optimizer's step. With `precision` bfloat16 the products inside the networks run in bfloat16.
+    """
+    logged: dict[str, Losses] = {}
+    for phase in model.phases:
+        parameters = parameters_of(model, phase)
+        losses = evaluate(phase, batch, precision)
+        for parameter in parameters:
+            parameter.grad = None
+        # `inputs` keeps autograd from computing gradients that another phase would throw away, and unlike
+        # autograd.grad it runs the hooks that distributed training relies on.
+        phase.total(losses, batch.progress).backward(inputs=parameters)
+        optimizers[phase.name].step()
+        batch.moved(phase.updates)
+        logged[phase.name] = {name: loss.detach() for name, loss in losses.items()}
+    return logged
+
+
+def evaluate(phase: Phase, batch: Batch, precision: torch.dtype = torch.float32) -> Losses:
+    """A phase's losses on a batch, without a step."""
+    with torch.autocast(batch.x.device.type, torch.bfloat16, enabled=precision == torch.bfloat16):
+        return phase.losses(batch)

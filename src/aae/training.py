@@ -1,0 +1,176 @@
+"""The loop: a configuration in, a run directory out; interrupted, resumed, or killed, the same weights in the end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aae.checkpoint import RunDirectory
+from aae.config import Config, check, from_dict, plain, to_dict
+from aae.data import Dataset, Splits, load
+from aae.errors import ConfigError, Interrupted, RunError
+from aae.game import Game, Row
+from aae.hardware import device_of, precision_of, using_threads
+from aae.inference import Run
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a listener hears: after every step, and with `row` filled at the end of every epoch."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    losses: Callable[[], dict[str, float]]
+    """Mean losses of the epoch so far; asking waits for the device, so ask rarely."""
+    row: Row | None = None
+
+
+Listener = Callable[[Progress], None]
+
+
+def train(
+    config: Config,
+    out: str | Path | None = None,
+    *,
+    data: Dataset | None = None,
+    listener: Listener | None = None,
+) -> Run:
+    """Train a model in a new run directory and return the run.
+
+    out: the directory, which must not exist or be empty; None: runs/RECIPE, numbered if that is taken.
+    data: the data to train on; None: what `config.data` names.
+    listener: called with a `Progress` after every step.
+
+    Raises ConfigError, DataError, RunError and StorageError before anything is trained; TrainingError if a loss is no
+    longer finite; Interrupted after Ctrl-C or SIGTERM, when everything so far has been saved.
+    """
+    check(config)
+    data = load(config.data) if data is None else data
+    _check_rows(config, data)
+    path = free_directory(config.recipe) if out is None else Path(out)
+    device = device_of(config.device)
+    game = Game.new(config, data, device)
+    directory = RunDirectory.create(
+        path,
+        to_dict(config),
+        {"spec": plain(data.spec), "fingerprint": data.fingerprint, "splits": _sizes(data.splits)},
+        {"train": data.splits.train, "validation": data.splits.validation, "test": data.splits.test},
+    )
+    return _continue(directory, game, listener)
+
+
+def resume(path: str | Path, *, data: Dataset | None = None, listener: Listener | None = None) -> Run:
+    """Continue a run from its last checkpoint to the end; a finished run is returned as it is.
+
+    Raises RunError if the data has changed since the run began, beside what `train` raises.
+    """
+    directory = RunDirectory.open(path)
+    checkpoint = directory.load()
+    if checkpoint.state["finished"]:
+        return Run.load(path)
+    config = from_dict(Config, directory.config)
+    data = load(config.data) if data is None else data
+    check_same_data(directory, data)
+    game = Game.restored(config, data, device_of(config.device), checkpoint)
+    return _continue(directory, game, listener)
+
+
+def free_directory(name: str, parent: str | Path = "runs") -> Path:
+    """runs/NAME, or runs/NAME-2, runs/NAME-3 ...: the first that does not exist."""
+    candidates = (Path(parent) / (name if i == 1 else f"{name}-{i}") for i in range(1, 10**6))
+    return next(path for path in candidates if not path.exists())
+
+
+def check_same_data(directory: RunDirectory, data: Dataset) -> None:
+    """RunError unless this is the data that the run was trained on."""
+    if data.fingerprint != directory.data["fingerprint"]:
+        raise RunError(
+            f"the data {data.spec.name} is not what {directory.path} was trained on: its fingerprint is "
+            f"{data.fingerprint[:12]}, the run's is {directory.data['fingerprint'][:12]}. "
+            "Put the original data back, or train a new run."
+        )
+
+
+def _sizes(splits: Splits) -> dict[str, int]:
+    return {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
+
+
+def _check_rows(config: Config, data: Dataset) -> None:
+    rows = len(data.splits.train)
+    if rows < config.batch_size:
+        raise ConfigError(
+            f"batch_size = {config.batch_size} is more than the {rows} training rows; set --batch-size {max(1, rows)} "
+            "or less"
+        )
+
+
+def _continue(directory: RunDirectory, game: Game, listener: Listener | None) -> Run:
+    """Train from where `game` stands to the end, saving as it goes."""
+    with directory.lock(), using_threads(game.config.threads), Stop() as stop:
+        if game.step == 0:
+            game.keep_frame(0)
+            game.save(directory)  # a run can be resumed from its first moment
+        _loop(directory, game, listener, stop)
+    return Run.load(directory.path, device=game.config.device)
+
+
+def _loop(directory: RunDirectory, game: Game, listener: Listener | None, stop: Stop) -> None:
+    config, precision = game.config, precision_of(game.config.precision, game.device)
+    checks = 1 if game.device.type == "cpu" else 20  # looking at a loss makes the host wait for an accelerator
+    saved = started = time.perf_counter()
+    while not game.finished:
+        epoch, position = divmod(game.step, game.steps_per_epoch)
+        order = game.order(epoch)
+        for i in range(position, game.steps_per_epoch):
+            game.take_step(order[i * config.batch_size : (i + 1) * config.batch_size], precision)
+            if game.step % checks == 0:
+                game.check_finite()
+            if listener is not None and i < game.steps_per_epoch - 1:
+                listener(Progress(epoch + 1, config.epochs, game.step, game.steps, game.mean_losses))
+            now = time.perf_counter()
+            game.epoch_seconds, started = game.epoch_seconds + now - started, now
+            ends = i == game.steps_per_epoch - 1
+            if ends:
+                game.check_finite()
+                row = game.end_epoch(precision)
+                if listener is not None:
+                    listener(Progress(epoch + 1, config.epochs, game.step, game.steps, dict, row))
+                started = time.perf_counter()
+            if stop.signal or game.finished or now - saved >= config.save_every:
+                game.save(directory)
+                saved = started = time.perf_counter()
+            if stop.signal and not game.finished:
+                raise Interrupted(stop.signal, directory.path, game.step, game.steps)
+
+
+class Stop:
+    """Turns Ctrl-C and SIGTERM into a request to stop at the next step; a second one is not held back."""
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self._before: dict[int, Any] = {}
+
+    def _ask(self, number: int, frame: object) -> None:
+        self.signal = number
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def __enter__(self) -> Stop:
+        if threading.current_thread() is threading.main_thread():  # Python takes handlers from no other
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._restore()
