@@ -201,7 +201,7 @@ class Config:
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
     threads: int = 0
-    """Processor threads for training (0: all cores)."""
+    """Processor threads for training (0: one per core, or what OMP_NUM_THREADS says)."""
     save_every: float = 30.0
     """Seconds between checkpoints (also one at the end, and one on Ctrl-C or SIGTERM)."""
     data: Data = field(default_factory=Data)

@@ -1,0 +1,27 @@
+"""Data: from a name or a file to tensors, and from what a model makes back to what the user knows.
+
+The path of one array::
+
+    "digits", "mnist", "x.npy", "x.npz"
+      -> read          sources.py   Raw: the array as stored, labels numbered, own test rows counted
+           arrays.py, idx.py        file formats; sizes are checked before memory is asked for
+           mnist.py, download.py    finding the files, or fetching them
+           labels.py                numbers or text -> 0, 1, ... and -1 for unlabelled
+      -> axes, flatten layout.py    vectors or images? -> [n, features], channels first
+      -> check_finite  layout.py    NaN and infinity are refused by row and column
+      -> split         splits.py    train, validation, test: shuffled row numbers
+      -> fit           scaling.py   offset and scale, from the training rows alone
+      -> Dataset       dataset.py   x, y, splits, and the DataSpec that travels with the run
+
+    a batch:     Scaling(spec).apply(dataset.x[rows])      scaled float32 [batch, features], on the device
+    a user's x:  Scaling(spec).apply(rows(x, spec))        the same, for any array in original units
+    the way out: original(Scaling(spec).invert(u), spec)   original units, in the layout that came in
+"""
+
+from aae.data.dataset import Dataset, load
+from aae.data.layout import original, rows
+from aae.data.scaling import Scaling
+from aae.data.sources import Raw, read
+from aae.data.splits import Splits
+
+__all__ = ["Dataset", "Raw", "Scaling", "Splits", "load", "original", "read", "rows"]

@@ -1,0 +1,109 @@
+"""From the settings of `[data]` to tensors that are ready for training."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+
+from aae.config import Data, DataSpec
+from aae.data.layout import axes, check_finite, compact, flatten, numbers
+from aae.data.scaling import Fitted, fit
+from aae.data.sources import Raw, read
+from aae.data.splits import Splits, split
+from aae.errors import ConfigError
+
+FULL_BYTE = (0.0, 255.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """All rows of a data set, in original units; `Scaling(spec)` scales them a batch at a time."""
+
+    spec: DataSpec
+    x: torch.Tensor
+    """[n, features], channels first: whole numbers in the smallest type that holds them, others float32."""
+    y: torch.Tensor | None
+    """[n] int64 class numbers, -1 for an unlabelled row; None without labels."""
+    splits: Splits
+    fingerprint: str
+    """SHA-256 over type, shape and bytes of x and y: equal data, equal fingerprint."""
+    notes: tuple[str, ...] = ()
+    """What was inferred, in words, a line each."""
+
+
+def load(config: Data) -> Dataset:
+    """Read, lay out, check, split, and learn the scaling from the training rows.
+
+    DataError for data that is missing, damaged, of an unclear layout, not finite, or under 10 rows; ConfigError
+    for a setting that the data set has no use for.
+    """
+    if config.directory is not None and config.source != "mnist":
+        raise ConfigError(
+            f"--data-dir {config.directory} would be ignored: --data {config.source} is not read from a data "
+            "folder. Leave it out."
+        )
+    raw = read(config.source, config.directory, config.layout)
+    where = f"--data {config.source}"
+    layout = axes(raw.x.shape, config.layout, where)
+    flat = flatten(numbers(raw.x, where), layout.channels_last)
+    check_finite(flat, layout.shape, where)
+    splits = split(len(flat), raw.own_test, config)
+    flat = compact(flat)
+    images = len(layout.shape) > 1
+    fitted = fit(flat, splits.train, config.scaling, images, _known_range(raw))
+    spec = DataSpec(
+        name=raw.name,
+        shape=layout.shape,
+        dtype=raw.x.dtype.name,
+        offset=fitted.offset,
+        scale=fitted.scale,
+        minimum=fitted.minimum,
+        maximum=fitted.maximum,
+        channels_last=layout.channels_last,
+        channel_axis=layout.channel_axis,
+        scaling=fitted.scaling,
+        classes=raw.classes,
+    )
+    x = torch.from_numpy(flat if flat.flags.writeable else flat.copy())
+    y = None if raw.y is None else torch.from_numpy(raw.y)
+    return Dataset(spec, x, y, splits, fingerprint(x, y), notes(spec, splits, fitted))
+
+
+def _known_range(raw: Raw) -> tuple[float, float] | None:
+    """The range that the source or its type gives. Bytes that are all 0 or 1 are flags, not very dark pixels."""
+    if raw.limits is not None or raw.x.dtype != "uint8" or raw.x.max() <= 1:
+        return raw.limits
+    return FULL_BYTE
+
+
+def fingerprint(x: torch.Tensor, y: torch.Tensor | None) -> str:
+    """SHA-256, as hexadecimal digits, over type, shape and bytes of `x` and, if there, `y`."""
+    digest = hashlib.sha256()
+    for name, tensor in (("x", x), ("y", y)):
+        if tensor is not None:
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def notes(spec: DataSpec, splits: Splits, fitted: Fitted) -> tuple[str, ...]:
+    """What was inferred from the data, for the user to check."""
+    size = " x ".join(map(str, spec.shape[-2:] if spec.is_image else spec.shape))
+    kind = f"vectors of {size}" if not spec.is_image else f"grey images of {size}"
+    if len(spec.shape) == 3:
+        kind = f"images of {size} in {spec.shape[0]} channels ({'last' if spec.channels_last else 'first'})"
+    counts = f"{len(splits.train)} training, {len(splits.validation)} validation, {len(splits.test)} test rows"
+    lines = [f"{spec.name}: {kind}, {spec.dtype}; {counts}"]
+    if spec.scaling == "range":
+        each = "each column's own range" if len(spec.offset) > 1 else f"{spec.minimum:g} to {spec.maximum:g}"
+        lines.append(f"scaled from {each} to 0 to 1")
+    elif spec.scaling == "standardize":
+        each = "each column" if len(spec.offset) > 1 or spec.features == 1 else "all pixels together"
+        lines.append(f"scaled to mean 0 and standard deviation 1, {each}")
+    if fitted.constant:
+        first = ", ".join(map(str, fitted.constant[:5])) + (", ..." if len(fitted.constant) > 5 else "")
+        which = f"these columns ({first}) hold" if len(spec.offset) > 1 else "the data holds"
+        lines.append(f"{which} one value only in the training rows, scaled to 0")
+    return tuple(lines)

@@ -1,0 +1,130 @@
+"""Original units <-> the units that networks learn in: scaled = (original - offset) / scale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from aae.config import DataSpec
+
+Array = NDArray[Any]
+Kind = Literal["range", "standardize", "none"]
+
+ROWS_AT_ONCE = 4096
+"""Rows turned to float64 together while statistics are taken; bounds the memory of a large table."""
+SMALLEST = float(np.finfo(np.float32).tiny)
+"""A spread below this is no spread: dividing by it overflows 32-bit arithmetic."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What was learnt from the training rows; the fields are those of DataSpec."""
+
+    scaling: Kind
+    offset: tuple[float, ...] = (0.0,)
+    scale: tuple[float, ...] = (1.0,)
+    minimum: float | None = None
+    maximum: float | None = None
+    constant: tuple[int, ...] = ()
+    """Columns that hold one value only; their scale is 1, so that they become 0."""
+
+
+def fit(
+    x: Array,
+    train: NDArray[np.int64],
+    choice: str,
+    images: bool,
+    known: tuple[float, float] | None = None,
+) -> Fitted:
+    """The scaling of rows [n, features], from their training rows alone.
+
+    `known` is the range that the format gives (8-bit: 0 to 255). `range` takes it; else 0 to 1 where all training
+    values lie there; else the least and largest value, of all pixels together or of each column of a table.
+    `standardize` takes mean and standard deviation (over n, not n - 1) likewise. `auto` is `range` for images
+    and for data with a known range or within 0 to 1, else `standardize`. Values of other rows may lie outside
+    the range of the training rows; they are scaled alike, not clipped.
+    """
+    if choice == "none":
+        return Fitted("none")
+    if known and choice != "standardize":
+        return _range(*known)
+    low, high = _extremes(x, train)
+    least, most = float(low.min()), float(high.max())
+    if choice != "standardize":
+        if least >= 0 and most <= 1:
+            return _range(0.0, 1.0)
+        if images:
+            return _range(least, most)
+        if choice == "range":
+            return _fitted("range", low, high - low, (least, most))
+    mean, deviation = _moments(x, train, pooled=images)
+    flat = np.array([least == most]) if images else low == high
+    return _fitted("standardize", mean, np.where(flat, 0.0, deviation))
+
+
+def _range(low: float, high: float) -> Fitted:
+    return _fitted("range", np.array([low]), np.array([high - low]), (low, high))
+
+
+def _fitted(kind: Kind, offset: Array, scale: Array, bounds: tuple[float, float] | None = None) -> Fitted:
+    """Rounded to float32, so that 32-bit and 64-bit arithmetic undo each other."""
+    flat = scale < SMALLEST
+    minimum, maximum = bounds or (None, None)
+    return Fitted(
+        kind,
+        offset=tuple(offset.astype(np.float32).tolist()),
+        scale=tuple(np.where(flat, 1.0, scale).astype(np.float32).tolist()),
+        minimum=minimum,
+        maximum=maximum,
+        constant=tuple(np.flatnonzero(flat).tolist()),
+    )
+
+
+def _blocks(x: Array, train: NDArray[np.int64]) -> Iterator[NDArray[np.float64]]:
+    for start in range(0, len(train), ROWS_AT_ONCE):
+        yield x[train[start : start + ROWS_AT_ONCE]].astype(np.float64)
+
+
+def _extremes(x: Array, train: NDArray[np.int64]) -> tuple[Array, Array]:
+    pairs = [(block.min(axis=0), block.max(axis=0)) for block in _blocks(x, train)]
+    return np.min([low for low, _ in pairs], axis=0), np.max([high for _, high in pairs], axis=0)
+
+
+def _moments(x: Array, train: NDArray[np.int64], pooled: bool) -> tuple[Array, Array]:
+    """Mean and standard deviation of each column, or (`pooled`) of all values; in two passes, for accuracy."""
+    mean = sum((block.sum(axis=0) for block in _blocks(x, train)), np.zeros(x.shape[1])) / len(train)
+    mean = mean.mean(keepdims=True) if pooled else mean
+    squares = sum((((b - mean) ** 2).sum(axis=0) for b in _blocks(x, train)), np.zeros(x.shape[1])) / len(train)
+    squares = squares.mean(keepdims=True) if pooled else squares
+    return mean, np.sqrt(squares)
+
+
+class Scaling:
+    """The scaling of a DataSpec, ready to use on one device."""
+
+    def __init__(self, spec: DataSpec, device: str | torch.device = "cpu") -> None:
+        self.minimum, self.maximum = spec.minimum, spec.maximum
+        self.offset = torch.tensor(spec.offset, dtype=torch.float32, device=device)
+        self.scale = torch.tensor(spec.scale, dtype=torch.float32, device=device)
+
+    def apply(self, x: torch.Tensor) -> torch.Tensor:
+        """Original units, any type [n, features] -> scaled float32 [n, features]; `x` stays as it is."""
+        return (x.to(torch.float32) - self.offset) / self.scale
+
+    def invert(self, u: torch.Tensor) -> torch.Tensor:
+        """Scaled [n, features] -> original units, clipped to the spec's minimum and maximum.
+
+        In float32, or in float64 if `u` is.
+        """
+        offset, scale = self.offset, self.scale
+        if u.dtype == torch.float64:
+            offset, scale = offset.to(torch.float64), scale.to(torch.float64)
+        x = u.to(offset.dtype) * scale + offset
+        if self.minimum is None and self.maximum is None:
+            return x
+        return x.clamp(self.minimum, self.maximum)
