@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 
 import torch
@@ -47,9 +46,9 @@ def precision_of(name: str, device: torch.device) -> torch.dtype:
 
 @contextlib.contextmanager
 def using_threads(number: int) -> Iterator[None]:
-    """Run with this many processor threads (0: as many as this process may use), then put the number back."""
+    """Run with this many processor threads, then put the number back; 0 leaves torch's own choice."""
     before = torch.get_num_threads()
-    torch.set_num_threads(number or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else before)
+    torch.set_num_threads(number or before)
     try:
         yield
     finally:

@@ -84,6 +84,9 @@ def _joint() -> Optimizers:
     )
 
 
+DEFAULT = "digits-2d-uniform"
+"""The recipe when none is named."""
+
 RECIPES: dict[str, Callable[[], Config]] = {
     "digits-2d-uniform": digits_2d_uniform,
     "mnist-2d-uniform": mnist_2d_uniform,

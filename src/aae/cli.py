@@ -1,0 +1,331 @@
+"""The command `aae`: parses, calls one function for each command, and turns mistakes into one line and an exit code.
+
+torch is imported inside the commands that need it, so that help appears at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from aae import __version__, config, recipes
+from aae.config import Config
+from aae.errors import AAEError, ConfigError, Interrupted
+
+if TYPE_CHECKING:
+    from aae.data import Dataset
+    from aae.inference import Run
+
+RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="The run directory.")]
+DataSource = Annotated[
+    str,
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="DATA", help="`digits`, `mnist`, or a .npy or .npz file in original units."),
+]
+CodesPath = Annotated[
+    Path,
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="CODES", help="A .npz file with an array `codes`, or a .npy file."),
+]
+DataDir = Annotated[str | None, tyro.conf.arg(name="data-dir", metavar="DIR", help="Folder of the named data set.")]
+Out = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE", help="The .npz or .png file to write.")]
+OutArrays = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE", help="The .npz file to write.")]
+Count = Annotated[int, tyro.conf.arg(aliases=["-n"], help="How many rows to sample.")]
+Compare = Annotated[
+    bool, tyro.conf.arg(help="Also train a plain autoencoder and a VAE to stand beside the run in the report.")
+]
+Quiet = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Print nothing but errors.")]
+Layout = Literal["auto", "vectors", "images", "channels-first", "channels-last"]
+
+EXIT_CODES = """exit codes:
+  0    done
+  1    a fault of the program (please report it)
+  2    a command, option or setting that is unknown, unused or impossible
+  3    data that is missing, damaged or does not fit
+  4    a run directory that is missing, foreign, damaged or in use
+  5    training stopped: a loss was no longer finite
+  6    nothing could be written: disk full, or no permission
+  130  stopped by Ctrl-C, 143 by SIGTERM; a training run has been saved and can be resumed"""
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a model in a new run directory, measure it, and write its report."""
+
+    config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """A .toml or .json file of settings, such as the config.json of a run; options on the line go before it."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """The run directory to make (default: runs/RECIPE, numbered if taken)."""
+    compare: bool = True
+    """Also train a plain autoencoder and a VAE to stand beside the run in the report."""
+    quiet: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print nothing but errors."""
+    settings: Annotated[Config, tyro.conf.arg(name="")] = field(default_factory=Config)
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Train a model in a new run directory, measure it, and write its report."""
+    base, rest = _base(list(arguments))
+    chosen = tyro.cli(Train, args=rest, default=Train(settings=base), prog="aae train [RECIPE]")
+    settings = config.resolve(base, chosen.settings, written=_written(rest))
+    from aae import training
+    from aae.data import load
+    from aae.progress import Console
+
+    console = Console(chosen.quiet)
+    data = load(settings.data)
+    console.say(*data.notes)
+    with console.training() as listener:
+        run = training.train(settings, chosen.out, data=data, listener=listener)
+    _finish(run, data, console, chosen.compare)
+
+
+def resume(run: RunPath, /, data_dir: DataDir = None, compare: Compare = True, quiet: Quiet = False) -> None:
+    """Continue a run that was stopped, to the same weights as if it never had been; then report."""
+    from aae import training
+    from aae.checkpoint import RunDirectory
+    from aae.progress import Console
+
+    console = Console(quiet)
+    settings = config.from_dict(Config, RunDirectory.open(run).config)
+    data = _data_again(settings, data_dir)
+    with console.training() as listener:
+        trained = training.resume(run, data=data, listener=listener)
+    _finish(trained, data, console, compare)
+
+
+def evaluate(
+    run: RunPath,
+    /,
+    split: Literal["train", "validation", "test"] = "test",
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Print JSON instead of a table.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Measure a run on held-out rows, each number beside the best it could be, and write metrics.json."""
+    from aae.evaluation import evaluate as measure
+    from aae.progress import Console
+
+    loaded = _run(run)
+    found = measure(loaded, split=split, data=_data_again(loaded.config, data_dir))
+    if json:
+        _print(_json(found))
+    else:
+        Console(False).numbers(found)
+
+
+def report(run: RunPath, /, compare: Compare = True, data_dir: DataDir = None, quiet: Quiet = False) -> None:
+    """Draw the figures of a run and write its report.html."""
+    from aae.progress import Console
+
+    loaded = _run(run)
+    _finish(loaded, _data_again(loaded.config, data_dir), Console(quiet), compare)
+
+
+def sample(run: RunPath, /, out: Out, n: Count = 64, seed: int = 0) -> None:
+    """Decode codes drawn from the prior: new rows in original units (.npz) or a picture (.png)."""
+    from aae.files import check_suffix, write_rows
+
+    check_suffix(out, ".npz", ".png")
+    loaded = _run(run)
+    write_rows(out, loaded.spec, {"samples": loaded.sample(n, seed=seed)})
+    _print(f"wrote {n} samples to {out}")
+
+
+def encode(
+    run: RunPath, data: DataSource, /, out: OutArrays, data_dir: DataDir = None, layout: Layout = "auto"
+) -> None:
+    """Write the codes of every row of DATA (arrays `codes` and, where known, `labels`)."""
+    from aae.files import check_suffix, labels_of, write_arrays
+
+    check_suffix(out, ".npz")
+    loaded, raw = _run(run), _read(data, data_dir, layout)
+    codes = loaded.encode(raw.x)
+    write_arrays(out, {"codes": codes} | labels_of(raw))
+    _print(f"wrote {len(codes)} codes of {codes.shape[1]} dimensions to {out}")
+
+
+def decode(run: RunPath, codes: CodesPath, /, out: Out) -> None:
+    """Decode codes: rows in original units (.npz, array `samples`) or a picture (.png)."""
+    from aae.files import check_suffix, read_codes, write_rows
+
+    check_suffix(out, ".npz", ".png")
+    loaded = _run(run)
+    rows = loaded.decode(read_codes(codes))
+    write_rows(out, loaded.spec, {"samples": rows})
+    _print(f"wrote {len(rows)} decoded rows to {out}")
+
+
+def reconstruct(run: RunPath, data: DataSource, /, out: Out, data_dir: DataDir = None, layout: Layout = "auto") -> None:
+    """Encode every row of DATA and decode it again (.npz, array `samples`, or .png)."""
+    from aae.files import check_suffix, labels_of, write_rows
+
+    check_suffix(out, ".npz", ".png")
+    loaded, raw = _run(run), _read(data, data_dir, layout)
+    rows = loaded.reconstruct(raw.x)
+    write_rows(out, loaded.spec, {"samples": rows} | labels_of(raw))
+    _print(f"wrote {len(rows)} reconstructed rows to {out}")
+
+
+def list_recipes() -> None:
+    """List the recipes, a line each."""
+    width = max(map(len, recipes.RECIPES))
+    _print("\n".join(f"{name:<{width}}  {line}" for name, line in recipes.describe().items()))
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "train": train,
+    "resume": resume,
+    "evaluate": evaluate,
+    "report": report,
+    "sample": sample,
+    "encode": encode,
+    "decode": decode,
+    "reconstruct": reconstruct,
+    "recipes": list_recipes,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; see EXIT_CODES."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    warnings.showwarning = _show_warning
+    try:
+        return _dispatch(given)
+    except AAEError as error:
+        return _fail(str(error), error.exit_code)
+    except Interrupted as stopped:
+        return _fail(str(stopped), stopped.exit_code)
+    except KeyboardInterrupt:
+        return _fail("stopped by Ctrl-C", 130)
+
+
+def _dispatch(given: list[str]) -> int:
+    if not given or given[0] in ("-h", "--help"):
+        _print(_help())
+        return 0
+    name, rest = given[0], given[1:]
+    if name == "--version":
+        _print(f"aae {__version__}")
+        return 0
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+        raise ConfigError(f'unknown command "{name}"; ' + (f'did you mean "{near[0]}"?' if near else "see aae --help"))
+    command = COMMANDS[name]
+    try:
+        if command is train:
+            train(rest)
+        else:
+            tyro.cli(command, args=rest, prog=f"aae {name}", config=(tyro.conf.AvoidSubcommands,))
+    except SystemExit as leave:  # tyro has printed the help, or what is wrong
+        return int(leave.code or 0)
+    return 0
+
+
+def _help() -> str:
+    lines = (f"  {name:<12} {(inspect.getdoc(command) or '').splitlines()[0]}" for name, command in COMMANDS.items())
+    return "\n".join(
+        [
+            "usage: aae COMMAND ...",
+            "",
+            "Give your latent space any shape: train, look into and use adversarial autoencoders.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "aae COMMAND --help shows a command's options; aae train RECIPE --help every setting with its default.",
+            "Without a recipe, aae train uses the bundled digits.",
+            "",
+            EXIT_CODES,
+        ]
+    )
+
+
+def _base(arguments: list[str]) -> tuple[Config, list[str]]:
+    """The settings that the line starts from, by recipe and file, and the arguments without the recipe."""
+    name = arguments.pop(0) if arguments and not arguments[0].startswith("-") else None
+    file = _value(arguments, "--config")
+    if file is None:
+        return recipes.recipe(name or _recipe_for(_value(arguments, "--data", "--data.source"))), arguments
+    written = config.load_file(file).get("recipe")
+    if name is None:
+        name = written if written in recipes.RECIPES else recipes.DEFAULT
+    return config.from_file(file, recipes.recipe(name)), arguments
+
+
+def _recipe_for(source: str | None) -> str:
+    return "mnist-2d-uniform" if source == "mnist" else recipes.DEFAULT
+
+
+def _value(arguments: list[str], *names: str) -> str | None:
+    """What follows one of these options on the line, the last time it stands there."""
+    found = None
+    for i, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name in names:
+            found = value if equals else (arguments[i + 1] if i + 1 < len(arguments) else None)
+    return found
+
+
+def _written(arguments: list[str]) -> list[str]:
+    """The settings that the line names, dotted; other options are left out."""
+    known, found = config.flatten(Config()), []
+    for argument in arguments:
+        if argument.startswith("--"):
+            group, dot, name = argument.partition("=")[0].removeprefix("--").replace("-", "_").rpartition(".")
+            found.append(f"{group}{dot}{name.removeprefix('no_')}")
+    return [name for name in found if name in known]
+
+
+def _data_again(settings: Config, data_dir: str | None) -> Dataset:
+    """The data of a run, from another folder if one is given."""
+    from aae.data import load
+
+    return load(config.replace(settings, {"data.directory": data_dir} if data_dir else {}).data)
+
+
+def _finish(run: Run, data: Dataset, console: Any, compare: bool) -> None:
+    """Report on a trained run and print what to open."""
+    from aae.report import write
+
+    with console.baselines() as listener:
+        path = write(run, compare=compare, data=data, listener=listener)
+    console.numbers(json.loads((run.path / "metrics.json").read_text()))
+    console.say(f"figures: {run.path / 'figures'}", f"report:  {path}")
+
+
+def _run(path: Path) -> Run:
+    from aae.inference import Run
+
+    return Run.load(path)
+
+
+def _read(source: str, data_dir: str | None, layout: Layout) -> Any:
+    from aae.data import read
+
+    return read(source, data_dir, layout)
+
+
+def _json(found: dict[str, Any]) -> str:
+    return json.dumps(found, indent=2)
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"aae: {message}\n")
+    return code
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    sys.stderr.write(f"aae: warning: {message}\n")

@@ -1,0 +1,85 @@
+"""What the commands read and write beside runs: arrays in .npz and .npy files, pictures in .png files."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aae.config import DataSpec
+from aae.data import Raw
+from aae.data import rows as as_rows
+from aae.errors import ConfigError, DataError
+from aae.storage import write_atomic
+
+PICTURE_ROWS = 400
+"""Most rows in one picture; more would be too small to see."""
+
+
+def check_suffix(path: Path, *allowed: str) -> None:
+    """ConfigError unless `path` ends in one of the allowed endings and its folder exists: asked before any work."""
+    if path.suffix.lower() not in allowed:
+        raise ConfigError(f"--out {path}: the name must end in {' or '.join(allowed)}, got '{path.suffix}'")
+    if not path.parent.is_dir():
+        raise ConfigError(f"--out {path}: the folder {path.parent} does not exist; make it first")
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Named arrays as one .npz file, whole or not at all."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    write_atomic(path, buffer.getvalue())
+
+
+def write_rows(path: Path, spec: DataSpec, arrays: dict[str, np.ndarray]) -> None:
+    """Rows in original units, `samples` [n, *shape], as .npz with what stands beside them, or as one .png picture."""
+    if path.suffix.lower() == ".npz":
+        return write_arrays(path, arrays)
+    from aae.plots import sample_picture  # matplotlib, only for a picture
+
+    flat = as_rows(arrays["samples"], spec).numpy()
+    if len(flat) > PICTURE_ROWS:
+        raise ConfigError(
+            f"--out {path}: {len(flat)} rows are too many for one picture (most: {PICTURE_ROWS}); use .npz"
+        )
+    limits = (spec.minimum, spec.maximum) if spec.is_image else (None, None)
+    buffer = io.BytesIO()
+    sample_picture(flat, spec.shape, *limits).save(buffer, format="png")
+    return write_atomic(path, buffer.getvalue())
+
+
+def labels_of(raw: Raw) -> dict[str, np.ndarray]:
+    """`labels` [n] (-1 unlabelled) and the names of the `classes`, as far as the data has them."""
+    if raw.y is None:
+        return {}
+    return {"labels": raw.y} | ({} if raw.classes is None else {"classes": np.array(raw.classes)})
+
+
+def read_codes(path: Path) -> np.ndarray:
+    """Codes [n, latent] from a .npz file's `codes` (or its only array) or a .npy file; DataError for anything else."""
+    try:
+        found: Any = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise DataError(f"there is no file {path}; give a .npz file that `aae encode` wrote, or a .npy file") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} cannot be read as .npz or .npy: {error}") from None
+    if isinstance(found, np.ndarray):
+        return _numbers(path, found)
+    with found:
+        names = list(found.files)
+        name = "codes" if "codes" in names else names[0] if len(names) == 1 else None
+        if name is None:
+            raise DataError(f"{path} has no array 'codes'; it holds {', '.join(names) or 'nothing'}")
+        try:
+            return _numbers(path, found[name])
+        except (ValueError, EOFError, zipfile.BadZipFile, OSError) as error:
+            raise DataError(f"{path} is damaged: its array '{name}' cannot be read ({error})") from None
+
+
+def _numbers(path: Path, array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{path} must hold numbers, got {array.dtype}")
+    return array

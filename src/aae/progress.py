@@ -1,0 +1,103 @@
+"""What a person sees while a command works: a progress bar on a terminal, plain lines elsewhere, nothing if quiet."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from aae.training import Listener
+from aae.training import Progress as Moment
+
+LINES = 20
+"""Most lines that a training run prints where there is no terminal."""
+EVERY = 0.2
+"""Seconds between two looks at the losses: asking for them makes an accelerator wait."""
+
+
+class Console:
+    """Prints to standard output; errors go elsewhere. With `quiet` it prints nothing."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+        self.rich = RichConsole(file=sys.stdout, highlight=False, soft_wrap=True)
+
+    def say(self, *lines: str) -> None:
+        for line in () if self.quiet else lines:
+            self.rich.print(line, markup=False)
+
+    def training(self) -> contextlib.AbstractContextManager[Listener | None]:
+        """A listener for a training run."""
+        return self._following("training")
+
+    def baselines(self) -> contextlib.AbstractContextManager[Listener | None]:
+        """A listener for the baselines that a report trains."""
+        return self._following("comparing with an autoencoder and a VAE")
+
+    def _following(self, title: str) -> contextlib.AbstractContextManager[Listener | None]:
+        if self.quiet:
+            return contextlib.nullcontext()
+        return self._bar(title) if self.rich.is_terminal else self._lines(title)
+
+    @contextlib.contextmanager
+    def _lines(self, title: str) -> Iterator[Listener]:
+        def listen(moment: Moment) -> None:
+            every = max(1, moment.epochs // LINES)
+            if moment.row is not None and (moment.epoch % every == 0 or moment.epoch in (1, moment.epochs)):
+                self.say(f"{title}: epoch {moment.epoch}/{moment.epochs}  {_losses(_train_losses(moment.row))}")
+
+        yield listen
+
+    @contextlib.contextmanager
+    def _bar(self, title: str) -> Iterator[Listener]:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[said]}"),
+        )
+        with Progress(*columns, console=self.rich, transient=True) as bar:
+            task, looked = bar.add_task(title, total=None, said=""), 0.0
+
+            def listen(moment: Moment) -> None:
+                nonlocal looked
+                now = time.monotonic()
+                if now - looked >= EVERY or moment.step == moment.steps:
+                    looked = now
+                    losses = _train_losses(moment.row) if moment.row else moment.losses()
+                    said = f"epoch {moment.epoch}/{moment.epochs}  {_losses(losses)}"
+                    bar.update(task, completed=moment.step, total=moment.steps, said=said)
+
+            yield listen
+
+    def numbers(self, found: dict[str, Any]) -> None:
+        """The measures of a run as a table, each beside what the prior itself scores."""
+        from aae.page import MEASURES
+
+        if self.quiet:
+            return
+        table = Table(
+            title=f"on {found['rows']:,} {found['split']} rows", title_justify="left", box=None, pad_edge=False
+        )
+        for name, side in (("measure", "left"), ("this run", "right"), ("the prior itself", "right")):
+            table.add_column(name, justify=side)  # type: ignore[arg-type]
+        for measure in MEASURES:
+            if measure.key in found:
+                floor = found.get(f"{measure.key}_floor")
+                best = "" if floor is None else measure.text(floor)
+                table.add_row(measure.name, measure.text(found[measure.key]), best)
+        self.rich.print(table)
+
+
+def _train_losses(row: dict[str, Any]) -> dict[str, float]:
+    return {name.removesuffix("_train"): value for name, value in row.items() if name.endswith("_train")}
+
+
+def _losses(losses: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in losses.items())

@@ -1,0 +1,160 @@
+"""The page a person opens after training: the figures, the numbers with their floors, and what to do next.
+
+Everything is inside the one file, so it can be mailed. The figures are also in RUN/figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from aae import comparison, plots
+from aae.comparison import Compared
+from aae.data import Dataset, rows
+from aae.evaluation import data_of, evaluate, rows_of
+from aae.inference import Run
+from aae.page import Section, page
+from aae.storage import make_folders, storing, write_atomic, write_json
+from aae.training import Listener
+
+Array = np.ndarray
+GRID, SAMPLES, PAIRS = 20, 64, 16
+"""Codes along an axis of the manifold, random samples, and pairs of original and reconstruction."""
+
+
+def write(run: Run, *, compare: bool = True, data: Dataset | None = None, listener: Listener | None = None) -> Path:
+    """Measure the run on its test rows, draw every figure into RUN/figures, and write RUN/report.html.
+
+    compare: also train the baselines that stand beside the run, if they are not there yet; see `aae.comparison`.
+    Returns the path of the page. Raises RunError if the data has changed, StorageError if nothing can be written.
+    """
+    data = data_of(run) if data is None else data
+    numbers = evaluate(run, data=data)
+    beside: list[Compared] = []
+    if compare and run.config.model.kind != "autoencoder":  # which has no prior to hold anything against
+        beside = comparison.compare(run, data, listener=listener)
+        numbers["comparison"] = {one.name: {**one.numbers, "note": one.note} for one in beside}
+        write_json(run.path / "metrics.json", numbers)
+    folder = run.path / "figures"
+    with storing(folder):
+        make_folders(folder)
+    drawing = _Drawing(run, data, beside)
+    sections = [section for draw in drawing.all() for section in draw(folder)]
+    write_atomic(run.path / "report.html", page(run, numbers, sections).encode())
+    return run.path / "report.html"
+
+
+class _Drawing:
+    """The figures of one run; each method writes a file into the folder and says what is seen."""
+
+    def __init__(self, run: Run, data: Dataset, beside: list[Compared]) -> None:
+        self.run, self.data, self.beside = run, data, beside
+        self.train, self.test = rows_of(data, "train"), rows_of(data, "test")
+        self.has_prior = run.config.model.kind != "autoencoder"
+        spec = run.spec
+        self.shape, self.classes = spec.shape, spec.classes
+        self.limits = (spec.minimum, spec.maximum) if spec.is_image else (None, None)
+
+    def all(self) -> list[Callable[[Path], list[Section]]]:
+        return [self.latent, self.manifold, self.losses, self.pairs, self.samples, self.animation, self.compared]
+
+    def flat(self, x: Array) -> Array:
+        """Rows in the data's layout as the plots take them: [n, features], channels first."""
+        return rows(x, self.run.spec).numpy()
+
+    def latent(self, folder: Path) -> list[Section]:
+        prior = self.run.prior if self.has_prior else None
+        figure = plots.latent_scatter(
+            self.run.encode(self.train.x, sample=True),
+            self.run.encode(self.test.x, sample=True),
+            self.train.y,
+            self.test.y,
+            self.classes,
+            None if prior is None else prior.outline(),
+            "" if prior is None else _outline_name(prior.inside_mass),
+        )
+        plots.save(figure, folder / "latent.png")
+        said = "Where the encoder puts the data: training rows as circles, test rows as crosses."
+        if prior is not None:
+            said += f" The line is the prior, {prior.describe()}."
+        return [Section("latent", "Latent space", said, folder / "latent.png")]
+
+    def manifold(self, folder: Path) -> list[Section]:
+        if not self.has_prior:
+            return []
+        values, grid = self.run.traverse(GRID)
+        cells = self.flat(grid.reshape(-1, *grid.shape[2:])).reshape(*grid.shape[:2], *self.shape)
+        across = (values, values[::-1] if self.run.latent > 1 else np.zeros(1))
+        plots.save(plots.manifold(cells, self.shape, across, *self.limits), folder / "manifold.png")
+        said = "What the decoder makes of codes along the prior's own quantiles, each cell equally probable."
+        if self.run.latent > 2:
+            said += " The other dimensions of the code stay at the prior's median."
+        return [Section("manifold", "Manifold", said, folder / "manifold.png")]
+
+    def losses(self, folder: Path) -> list[Section]:
+        history = self.run.history
+        names = dict.fromkeys(name for row in history for name in row)
+        columns = {name: np.array([row.get(name, np.nan) for row in history], dtype=float) for name in names}
+        kept = {k: v for k, v in columns.items() if k == "epoch" or k.endswith(("_train", "_validation", "_test"))}
+        plots.save(plots.losses(kept), folder / "losses.png")
+        said = "Each loss on training and held-out rows."
+        if self.run.config.model.kind == "aae":
+            said += (
+                " A discriminator that cannot tell codes from prior samples scores log 2, and so does the generator "
+                "it faces. That alone does not prove a match: see the two-sample test above."
+            )
+        return [Section("losses", "Losses", said, folder / "losses.png")]
+
+    def pairs(self, folder: Path) -> list[Section]:
+        x = self.test.x[:PAIRS]
+        y = None if self.test.y is None else self.test.y[:PAIRS]
+        names = None if y is None else [self.classes[i] if self.classes and i >= 0 else int(i) for i in y]
+        figure = plots.reconstructions(
+            self.flat(x), self.flat(self.run.reconstruct(x)), self.shape, names, *self.limits
+        )
+        plots.save(figure, folder / "reconstructions.png")
+        said = f"The first {len(x)} test rows and what comes back from their codes."
+        return [Section("reconstructions", "Reconstructions", said, folder / "reconstructions.png")]
+
+    def samples(self, folder: Path) -> list[Section]:
+        if not self.has_prior:
+            return []
+        figure = plots.samples(self.flat(self.run.sample(SAMPLES)), self.shape, *self.limits)
+        plots.save(figure, folder / "samples.png")
+        said = f"{SAMPLES} codes drawn from the prior at random and decoded, none picked by hand."
+        return [Section("samples", "Random samples", said, folder / "samples.png")]
+
+    def animation(self, folder: Path) -> list[Section]:
+        epochs = sorted(self.run.frames)
+        frames = [self.run.frames[epoch] for epoch in epochs]
+        labels = None if self.train.y is None else self.train.y[: len(frames[0])]
+        outline = self.run.prior.outline() if self.has_prior else None
+        path = folder / "training.gif"
+        plots.animation(frames, epochs, labels, outline, path, self.classes)
+        said = f"The codes of {len(frames[0])} training rows from the first weights to the last epoch."
+        return [Section("training", "The latent space through training", said, path)]
+
+    def compared(self, folder: Path) -> list[Section]:
+        if not self.beside:
+            return []
+        panels = [
+            plots.Panel(one.name, one.codes, self.test.y, one.prior.outline(), one.numbers["empty_cells"], _short(one))
+            for one in self.beside
+        ]
+        plots.save(plots.comparison(panels, self.classes), folder / "comparison.png")
+        moved = ", ".join(one.name for one in self.beside if one.note == comparison.MATCHED)
+        said = (
+            "The same test rows under each method, with the share of the prior's equal-probability cells that no "
+            f"code reaches. {moved} know no prior: their codes are shifted and scaled to this run's prior."
+        )
+        return [Section("comparison", "Side by side", said, folder / "comparison.png")]
+
+
+def _outline_name(mass: float) -> str:
+    return "prior" if mass == 1 else f"{mass:.0%} of the prior"
+
+
+def _short(one: Compared) -> str:
+    return "shifted and scaled" if one.note == comparison.MATCHED else one.prior.describe()
