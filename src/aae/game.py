@@ -57,7 +57,7 @@ class Game:
             model = build(config, data.spec)
         model.to(device)
         optimizers = {
-            phase.name: _optimizer(getattr(config.optimizer, phase.name), parameters_of(model, phase))
+            phase.name: make_optimizer(getattr(config.optimizer, phase.name), parameters_of(model, phase))
             for phase in model.phases
         }
         generator = torch.Generator(device).manual_seed(config.seed)
@@ -143,7 +143,8 @@ class Game:
                 raise TrainingError(
                     f"the loss '{name}' of the {phase} phase is no longer finite at step {self.step} "
                     f"(epoch {(self.step - 1) // self.steps_per_epoch + 1}). The last good checkpoint is kept. "
-                    f"Lower optimizer.{phase}.learning_rate, or look for extreme values in the data."
+                    f"Lower optimizer.{phase}.learning_rate, or that of the phase before it, or look for extreme "
+                    "values in the data."
                 )
 
     def mean_losses(self) -> dict[str, float]:
@@ -199,7 +200,7 @@ class Game:
         return row
 
 
-def _optimizer(config: Optimizer, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+def make_optimizer(config: Optimizer, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
     """The optimizer of one phase; fused, so that a step is one call for all parameters."""
     if config.kind == "sgd":
         return torch.optim.SGD(

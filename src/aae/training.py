@@ -72,13 +72,14 @@ def resume(path: str | Path, *, data: Dataset | None = None, listener: Listener 
     Raises RunError if the data has changed since the run began, beside what `train` raises.
     """
     directory = RunDirectory.open(path)
-    checkpoint = directory.load()
-    if checkpoint.state["finished"]:
+    checkpoint = directory.load() if directory.steps() else None  # None: killed before the first one was saved
+    if checkpoint is not None and checkpoint.state["finished"]:
         return Run.load(path)
     config = from_dict(Config, directory.config)
     data = load(config.data) if data is None else data
     check_same_data(directory, data)
-    game = Game.restored(config, data, device_of(config.device), checkpoint)
+    device = device_of(config.device)
+    game = Game.restored(config, data, device, checkpoint) if checkpoint else Game.new(config, data, device)
     return _continue(directory, game, listener)
 
 
