@@ -3,6 +3,8 @@
 import contextlib
 import errno
 import os
+import shutil
+import stat
 import traceback
 from pathlib import Path
 
@@ -57,29 +59,31 @@ class Crash(BaseException):
 
 
 class Shim(contextlib.AbstractContextManager):
-    """While active, the k-th changing call of `os` fails.
+    """While active, the k-th changing call of `os` fails; with k = None, the process dies after the last one.
 
     `raise`: it raises a full disk's error. `die`: a write stores half of its bytes, then the process ends as under
-    SIGKILL. `power`: as `die`, and then everything is lost that no fsync made durable: data of files,
-    and renames (but not removals, which is the worst order in which a disk can keep them).
+    SIGKILL. `power`: as `die`, and then everything is lost that no fsync made durable: data of files, new names and
+    renames (but not removals, which is the worst order in which a disk can keep them). `reorder`: as `power`, but
+    the last rename is not lost.
     """
 
     def __init__(self, k, manner):
         self.k, self.manner, self.count = k, manner, 0
         self.real = {name: getattr(os, name) for name in (*CALLS, "close")}
         self.unsynced = {}  # inode -> own handle of a file whose data no fsync has made durable
-        self.renamed = []  # (from, to, previous content of to) that no fsync of the folder has made durable
+        self.made = []  # (handle of the folder, name) of what was made there without an fsync of the folder since
+        self.renamed = []  # (from, to, previous content of to), likewise
 
     def __enter__(self):
         for name in CALLS:
             setattr(os, name, self._wrapped(name))
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         for name in CALLS:
             setattr(os, name, self.real[name])
-        for handle in self.unsynced.values():
-            self.real["close"](handle)
+        if self.k is None and kind is None:
+            self._die()
 
     def _wrapped(self, name):
         def call(*args, **kwargs):
@@ -90,7 +94,8 @@ class Shim(contextlib.AbstractContextManager):
                     self._fail(name, args)
             before = self._before(name, args)
             result = self.real[name](*args, **kwargs)
-            self._record(name, args, result, before)
+            if self.manner in ("power", "reorder"):
+                self._record(name, args, result, before)
             return result
 
         return call
@@ -100,9 +105,7 @@ class Shim(contextlib.AbstractContextManager):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if name == "write":
             self.real["write"](args[0], bytes(args[1])[: len(args[1]) // 2])
-        if self.manner == "power":
-            self._lose()
-        os._exit(Crash.CODE)
+        self._die()
 
     def _before(self, name, args):
         if name == "replace" and os.path.lexists(args[1]):
@@ -111,27 +114,39 @@ class Shim(contextlib.AbstractContextManager):
         return None
 
     def _record(self, name, args, result, before):
-        if self.manner != "power":
-            return
+        if (name == "open" and args[1] & os.O_EXCL) or name == "mkdir":
+            folder, made = os.path.split(args[0])
+            self.made.append((self.real["open"](folder, os.O_RDONLY), made))
         if name == "open" and args[1] & os.O_EXCL:
             self.unsynced[os.fstat(result).st_ino] = os.dup(result)
         elif name in ("rename", "replace"):
             self.renamed.append((str(args[0]), str(args[1]), before))
         elif name == "fsync":
             inode = os.fstat(args[0]).st_ino
-            if inode in self.unsynced:
-                self.real["close"](self.unsynced.pop(inode))
+            self.unsynced.pop(inode, None)
+            self.made = [m for m in self.made if os.fstat(m[0]).st_ino != inode]
             self.renamed = [r for r in self.renamed if os.stat(os.path.dirname(r[1])).st_ino != inode]
 
-    def _lose(self):
+    def _die(self):
+        for name in CALLS:
+            setattr(os, name, self.real[name])
         for handle in self.unsynced.values():
-            self.real["ftruncate"](handle, 0)
+            os.ftruncate(handle, 0)
+        if self.manner == "reorder" and self.renamed:
+            self.renamed.pop()
         for source, target, before in reversed(self.renamed):
             if os.path.lexists(target) and os.path.isdir(os.path.dirname(source)):
-                self.real["rename"](target, source)
+                os.rename(target, source)
                 if before is not None:
                     with open(target, "wb") as file:
                         file.write(before)
+        for folder, name in self.made:
+            with contextlib.suppress(FileNotFoundError):
+                if stat.S_ISDIR(os.stat(name, dir_fd=folder).st_mode):
+                    shutil.rmtree(name, dir_fd=folder)
+                else:
+                    os.unlink(name, dir_fd=folder)
+        os._exit(Crash.CODE)
 
 
 def in_child(work, shim=None):

@@ -11,7 +11,20 @@ import signal
 import numpy as np
 import pytest
 import torch
-from checkpoint_kit import CONFIG, DATA, SPLITS, assert_step, content, crash, files_of, in_child, names, save
+from checkpoint_kit import (
+    CONFIG,
+    DATA,
+    SPLITS,
+    Crash,
+    Shim,
+    assert_step,
+    content,
+    crash,
+    files_of,
+    in_child,
+    names,
+    save,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -192,11 +205,12 @@ def both_kept(path):
     return names(RunDirectory.open(path))
 
 
-MANNERS = pytest.mark.parametrize("manner", ["raise", "die", "power"])
+MANNERS = pytest.mark.parametrize("manner", ["raise", "die", "power", "reorder"])
 
 
-@MANNERS
-@pytest.mark.parametrize("already", [0, 1, 3])
+@pytest.mark.parametrize(
+    ("already", "manner"), [(0, "die"), (0, "reorder"), (3, "raise"), (3, "die"), (3, "power"), (3, "reorder")]
+)
 def test_a_crash_at_every_call_of_save_leaves_the_previous_or_the_new_state(run, tmp_path, already, manner):
     save(run, *range(1, already + 1))
     seen, path = [], tmp_path / "copy"
@@ -210,6 +224,8 @@ def test_a_crash_at_every_call_of_save_leaves_the_previous_or_the_new_state(run,
             assert_step(fresh.load(), seen[-1])  # no warning: whatever bears a checkpoint's name is whole
             for name in COPIES:
                 assert (path / name).read_bytes() == (path / f"checkpoints/step-{seen[-1]:09d}" / name).read_bytes()
+        for folder in (path / "checkpoints").glob("step-*"):
+            assert len(list(folder.iterdir())) == 6, (k, list(folder.iterdir()))
         save(fresh, seen[-1] + 1)  # life goes on, and the rubbish is gone
         assert_step(fresh.load(), seen[-1] + 1)
         assert len(names(fresh)) == min(2, seen[-1] + 1)
@@ -254,6 +270,18 @@ def test_a_crash_at_every_call_of_write_atomic_leaves_the_old_file_or_the_new_on
             break
     assert set(seen) == {b"old", b"new"}
     assert len(seen) > 4
+
+
+def test_what_was_reported_as_written_survives_a_loss_of_power(run, tmp_path):
+    save(run, 1)
+    write_atomic(tmp_path / "file", b"old")
+    path = tmp_path / "a" / "b" / "run"
+    assert in_child(lambda: write_atomic(tmp_path / "file", b"new"), Shim(None, "power")) == Crash.CODE
+    assert in_child(lambda: save(run, 2), Shim(None, "power")) == Crash.CODE
+    assert in_child(lambda: RunDirectory.create(path, CONFIG, DATA, SPLITS), Shim(None, "power")) == Crash.CODE
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert_step(run.load(), 2)
+    assert RunDirectory.open(path).config == CONFIG
 
 
 def test_a_save_that_is_interrupted_by_the_keyboard_leaves_no_temporary_folder(run, monkeypatch):

@@ -119,6 +119,7 @@ class RunDirectory:
                 _refuse_occupied(path)  # once more, now that no other process can be filling it
                 remove(path / _CREATING)
                 write_folder(path / _CREATING, files)
+                sync_folder(path)  # from here on it marks what else is in the folder as half made
                 for name in RUN_FILES:
                     (path / _CREATING / name).replace(path / name)
                 sync_folder(path)  # the manifest comes last: a folder that has one has everything
@@ -213,6 +214,8 @@ class RunDirectory:
                 remove(doomed)
                 with storing(folder):
                     folder.rename(doomed)  # so that a folder half removed never looks like a checkpoint
+        with storing(parent):
+            sync_folder(parent)
         for stale in parent.glob(f"{TEMPORARY}*"):
             remove(stale)
         for name in COPIES:
