@@ -1,0 +1,28 @@
+"""Pictures of a latent space and of what is decoded from it: NumPy arrays in, a matplotlib `Figure` out.
+
+No function touches pyplot or any other global state, so figures can be drawn from threads and are freed like any
+other object. `save` and `to_png_bytes` turn a figure into a file.
+"""
+
+from aae.plots.animation import animation
+from aae.plots.grids import manifold, reconstructions, sample_picture, samples
+from aae.plots.latent import Panel, comparison, latent_scatter
+from aae.plots.losses import losses
+from aae.plots.style import PALETTE, UNLABELLED, class_colours, save, to_png_bytes
+
+__all__ = [
+    "PALETTE",
+    "UNLABELLED",
+    "Panel",
+    "animation",
+    "class_colours",
+    "comparison",
+    "latent_scatter",
+    "losses",
+    "manifold",
+    "reconstructions",
+    "sample_picture",
+    "samples",
+    "save",
+    "to_png_bytes",
+]
