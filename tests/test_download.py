@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import random
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +19,7 @@ from aae.errors import DataError
 
 CONTENT = {name: random.Random(name).randbytes(size) for name, size in (("images", 10_240), ("labels", 300))}
 FILES = {name: Remote(len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENT.items()}
+BOMB = gzip.compress(bytes(50_000_000), 1)
 ASKED: list[str] = []
 
 
@@ -36,7 +38,7 @@ class Handler(BaseHTTPRequestHandler):
             "corrupt": whole[:40] + bytes([whole[40] ^ 1]) + whole[41:],
             "other": gzip.compress(bytes(len(content))),
             "short": gzip.compress(content[:-1]),
-            "bomb": gzip.compress(bytes(50_000_000), 9),
+            "bomb": BOMB,
             "page": b"<html>sign in to the hotel's network</html>",
             "empty": b"",
         }.get(kind)
@@ -110,6 +112,17 @@ def test_reasons_are_told(server: str, tmp_path: Path) -> None:
     for kind, reason in kinds.items():
         assert f"/{kind}/images.gz: " in str(caught.value)
         assert reason in str(caught.value)
+
+
+def test_bomb_is_not_expanded(server: str, tmp_path: Path) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="more than the 10240 bytes"):
+            fetch(tmp_path, FILES, [server + "bomb/"], rounds=1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 << 20
 
 
 def test_silent_and_absent_servers(server: str, tmp_path: Path) -> None:

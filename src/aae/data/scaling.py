@@ -51,11 +51,11 @@ def fit(
     """
     if choice == "none":
         return Fitted("none")
-    if known and choice != "standardize":
-        return _range(*known)
-    low, high = _extremes(x, train)
-    least, most = float(low.min()), float(high.max())
     if choice != "standardize":
+        if known:
+            return _range(*known)
+        low, high = _extremes(x, train)
+        least, most = float(low.min()), float(high.max())
         if least >= 0 and most <= 1:
             return _range(0.0, 1.0)
         if images:
@@ -63,8 +63,7 @@ def fit(
         if choice == "range":
             return _fitted("range", low, high - low, (least, most))
     mean, deviation = _moments(x, train, pooled=images)
-    flat = np.array([least == most]) if images else low == high
-    return _fitted("standardize", mean, np.where(flat, 0.0, deviation))
+    return _fitted("standardize", mean, deviation)
 
 
 def _range(low: float, high: float) -> Fitted:
@@ -96,7 +95,10 @@ def _extremes(x: Array, train: NDArray[np.int64]) -> tuple[Array, Array]:
 
 
 def _moments(x: Array, train: NDArray[np.int64], pooled: bool) -> tuple[Array, Array]:
-    """Mean and standard deviation of each column, or (`pooled`) of all values; in two passes, for accuracy."""
+    """Mean and standard deviation of each column, or (`pooled`) of all values.
+
+    Two passes in float64, where sums of float32 values are exact: a constant column deviates by 0, not by a little.
+    """
     mean = sum((block.sum(axis=0) for block in _blocks(x, train)), np.zeros(x.shape[1])) / len(train)
     mean = mean.mean(keepdims=True) if pooled else mean
     squares = sum((((b - mean) ** 2).sum(axis=0) for b in _blocks(x, train)), np.zeros(x.shape[1])) / len(train)
