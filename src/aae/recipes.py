@@ -21,38 +21,18 @@ def digits_2d_uniform() -> Config:
         prior=Prior("uniform", 2.0),
         reconstruction=Reconstruction("mse", "mean"),
         adversarial=Adversarial(phases="joint", weight=0.02, final_weight=0.1, input_noise=0.05, gradient_penalty=0.02),
-        optimizer=_joint(),
+        optimizer=_joint(1e-3),
     )
 
 
 def mnist_2d_uniform() -> Config:
     """MNIST on a 2-D uniform prior: the closest match to the prior in the least time."""
-    return Config(
-        recipe="mnist-2d-uniform",
-        epochs=60,
-        batch_size=128,
-        schedule="linear",
-        data=Data(source="mnist"),
-        prior=Prior("uniform", 2.0),
-        reconstruction=Reconstruction("bce", "mean"),
-        adversarial=Adversarial(phases="joint", weight=0.1, final_weight=0.5, input_noise=0.05, gradient_penalty=0.02),
-        optimizer=_joint(),
-    )
+    return _mnist("mnist-2d-uniform", Prior("uniform", 2.0))
 
 
 def mnist_2d_gaussian() -> Config:
     """MNIST on a 2-D Gaussian prior of deviation 5, as in figure 2 of the paper."""
-    return Config(
-        recipe="mnist-2d-gaussian",
-        epochs=60,
-        batch_size=128,
-        schedule="linear",
-        data=Data(source="mnist"),
-        prior=Prior("gaussian", 5.0),
-        reconstruction=Reconstruction("bce", "mean"),
-        adversarial=Adversarial(phases="joint", weight=0.1, final_weight=0.5, input_noise=0.05, gradient_penalty=0.02),
-        optimizer=_joint(),
-    )
+    return _mnist("mnist-2d-gaussian", Prior("gaussian", 5.0))
 
 
 def mnist_2d_uniform_post() -> Config:
@@ -77,9 +57,29 @@ def mnist_2d_uniform_post() -> Config:
     )
 
 
-def _joint() -> Optimizers:
+def _mnist(name: str, prior: Prior) -> Config:
+    """Reconstruct first, match last: the weight of the adversary grows fifty-fold through training.
+
+    Three hidden layers reach a lower error than two in the same time, and a discriminator of 256 units plays a 2-D code
+    as well as one of 1,000 at a third of the cost of a step.
+    """
+    return Config(
+        recipe=name,
+        epochs=60,
+        batch_size=128,
+        schedule="linear",
+        data=Data(source="mnist"),
+        model=Model(encoder=(1000, 1000, 1000), decoder=(1000, 1000, 1000), discriminator=(256, 256)),
+        prior=prior,
+        reconstruction=Reconstruction("bce", "mean"),
+        adversarial=Adversarial(phases="joint", weight=0.02, final_weight=1.0, input_noise=0.05, gradient_penalty=0.02),
+        optimizer=_joint(2e-3),
+    )
+
+
+def _joint(learning_rate: float) -> Optimizers:
     return Optimizers(
-        reconstruction=Optimizer("adam", learning_rate=1e-3, momentum=0.9),
+        reconstruction=Optimizer("adam", learning_rate=learning_rate, momentum=0.9),
         discriminator=Optimizer("adam", learning_rate=2e-3, momentum=0.5),
     )
 
