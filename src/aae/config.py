@@ -87,7 +87,7 @@ class Model:
     def __post_init__(self) -> None:
         _require(self.latent >= 1, f"latent must be 1 or more, got {self.latent}")
         _require(self.posterior_noise >= 1, f"posterior_noise must be 1 or more, got {self.posterior_noise}")
-        _require(self.init_std > 0, f"init_std must be above 0, got {self.init_std}")
+        _require(0 < self.init_std < math.inf, f"init_std must be above 0 and finite, got {self.init_std}")
         for name in ("encoder", "decoder", "discriminator"):
             widths = getattr(self, name)
             _require(all(w >= 1 for w in widths), f"{name} needs widths of 1 or more, got {widths}")
@@ -216,7 +216,9 @@ class Config:
         _require(self.batch_size >= 1, f"batch_size must be 1 or more, got {self.batch_size}")
         _require(0 <= self.seed < 2**63, f"seed must lie in 0 to 2^63 - 1, got {self.seed}")
         _require(self.threads >= 0, f"threads must be 0 or more, got {self.threads}")
-        _require(self.save_every >= 0, f"save_every must be 0 or more seconds, got {self.save_every}")
+        _require(
+            0 <= self.save_every < math.inf, f"save_every must be 0 or more seconds and finite, got {self.save_every}"
+        )
 
 
 @dataclass(frozen=True)
@@ -310,6 +312,7 @@ def _covers(groups: Iterable[str], key: str) -> str | None:
 
 def check(config: Config) -> Config:
     """Return `config` if its settings go together and none of them would be ignored; ConfigError otherwise."""
+    from_dict(Config, dataclasses.asdict(config))  # values given in Python have not been through a parser yet
     ignored, defaults = unused(config), flatten(Config())
     for key, value in flatten(config).items():
         group = _covers(ignored, key)
@@ -333,15 +336,15 @@ def resolve(base: Config, chosen: Config, written: Iterable[str] = ()) -> Config
     and that would be ignored are refused with a ConfigError.
     """
     defaults, before, after = flatten(Config()), flatten(base), flatten(chosen)
-    ignored = unused(chosen)
-    for key in written:
+    ignored, written = unused(chosen), set(written)
+    for key in sorted(written):
         if group := _covers(ignored, key):
             raise ConfigError(f"{key} would be ignored: {ignored[group]}. Leave it out.")
     back = {k: defaults[k] for k, v in after.items() if v == before[k] and _covers(ignored, k)}
     if chosen.model.kind == "vae" and before["prior.kind"] == chosen.prior.kind == "uniform":
-        back.update(
-            {"prior.kind": "gaussian"} | ({"prior.scale": 1.0} if after["prior.scale"] == before["prior.scale"] else {})
-        )
+        gaussian = {"prior.kind": "gaussian", "prior.scale": 1.0}
+        if "prior.kind" not in written:  # a uniform prior that was asked for is refused by `check`, not replaced
+            back |= {k: v for k, v in gaussian.items() if k not in written and after[k] == before[k]}
     return check(replace(chosen, back))
 
 
@@ -399,7 +402,7 @@ def from_dict(cls: type[T], values: Any, base: T | None = None, where: str = "")
     found: Pairs = {}
     for key, value in values.items():
         if key not in hints:
-            raise ConfigError(_unknown(where + str(key), [where + name for name in hints]))
+            raise ConfigError(_unknown(cls, where, str(key)))
         kind = hints[key]
         if dataclasses.is_dataclass(kind):
             inner = getattr(base, key) if base is not None else None
@@ -414,14 +417,25 @@ def from_dict(cls: type[T], values: Any, base: T | None = None, where: str = "")
         raise ConfigError(f"{where.rstrip('.') or cls.__name__}: {error}") from None
 
 
-def _unknown(key: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f'did you mean "{near[0]}"?' if near else "known here: " + ", ".join(sorted(known))
-    return f'unknown setting "{key}"; {hint}'
+def _unknown(cls: type[Any], where: str, key: str) -> str:
+    """What to say about a key that `cls` lacks: the nearest name in this group, else the groups that have the key."""
+    known = sorted(typing.get_type_hints(cls))
+    near = [where + name for name in difflib.get_close_matches(key, known, n=1, cutoff=0.6)]
+    near = near or [name for name in _names(Config) if name.endswith(f".{key}")]
+    hint = f"did you mean {' or '.join(map(_show, near))}?" if near else f"known here: {', '.join(known)}"
+    return f'unknown setting "{where}{key}"; {hint}'
+
+
+def _names(cls: type[Any], prefix: str = "") -> Iterable[str]:
+    """The dotted name of every setting."""
+    for name, kind in typing.get_type_hints(cls).items():
+        group = dataclasses.is_dataclass(kind)
+        yield from _names(typing.cast(type[Any], kind), f"{prefix}{name}.") if group else (f"{prefix}{name}",)
 
 
 def _show(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, (str, int, float, bool, list, tuple, type(None))) else repr(value)
+    """As it stands in a file; what JSON lacks, such as a date of TOML, as text."""
+    return json.dumps(value, default=str)
 
 
 def _convert(kind: Any, value: Any, key: str) -> Any:
@@ -442,7 +456,10 @@ def _convert(kind: Any, value: Any, key: str) -> Any:
     if origin is tuple and isinstance(value, (list, tuple)):
         return tuple(_convert(args[0], item, f"{key}[{i}]") for i, item in enumerate(value))
     if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ConfigError(f"{key} must be at most 1.8e308, got a larger number") from None
     if kind in (int, bool, str) and type(value) is kind:
         return value
     name = "a list of " + args[0].__name__ if origin is tuple else getattr(kind, "__name__", str(kind))

@@ -1,0 +1,51 @@
+"""Learning checks that take minutes: does the whole thing still learn what it promises? `make test-slow`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import aae
+from aae.config import replace
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_digits_fill_their_prior(tmp_path: Path) -> None:
+    """The demo's run: bounds are two standard deviations (over three seeds) below what the recipe reached."""
+    found = aae.train(aae.recipes.digits_2d_uniform(), tmp_path / "digits").evaluate()
+    assert found["inside"] > 0.92
+    assert found["empty_cells"] < 0.12
+    assert found["c2st"] < 0.62
+    assert found["mse"] < 0.040
+    assert found["knn_accuracy"] > 0.68
+
+
+def _mnist() -> str:
+    for folder in (os.environ.get("AAE_DATA_DIR"), str(Path(__file__).parents[2] / "shared" / "data")):
+        if folder and (Path(folder) / "mnist").is_dir():
+            return folder
+    pytest.skip("MNIST is not here; set AAE_DATA_DIR to the folder that holds it")
+
+
+def test_ten_epochs_of_mnist(tmp_path: Path) -> None:
+    config = replace(aae.recipes.mnist_2d_uniform(), {"data.directory": _mnist(), "epochs": 10})
+    found = aae.train(config, tmp_path / "mnist").evaluate(split="validation")
+    assert found["inside"] > 0.95
+    assert found["empty_cells"] < 0.02
+    assert found["c2st"] < 0.62
+    assert found["mse"] < 0.040
+    assert found["knn_accuracy"] > 0.72
+
+
+def test_the_posts_recipe_learns(tmp_path: Path) -> None:
+    """Plain SGD on a mean over pixels is slow; in three epochs it must at least beat the mean image."""
+    config = replace(
+        aae.recipes.mnist_2d_uniform_post(), {"data.directory": _mnist(), "epochs": 3, "precision": "auto"}
+    )
+    run = aae.train(config, tmp_path / "post")
+    assert run.evaluate(split="validation")["r2"] > 0.02
+    losses = [row["reconstruction_test"] for row in run.history]
+    assert losses == sorted(losses, reverse=True)
