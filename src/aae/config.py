@@ -164,7 +164,7 @@ class Optimizer:
         )
         _require(0 <= self.momentum < 1, f"momentum must lie in 0 to below 1, got {self.momentum}")
         _require(
-            not (self.nesterov and self.momentum == 0),
+            not (self.kind == "sgd" and self.nesterov and self.momentum == 0),
             "nesterov needs a momentum above 0; set one of the two",
         )
 
@@ -418,10 +418,10 @@ def from_dict(cls: type[T], values: Any, base: T | None = None, where: str = "")
 
 
 def _unknown(cls: type[Any], where: str, key: str) -> str:
-    """What to say about a key that `cls` lacks: the nearest name in this group, else the groups that have the key."""
+    """What to say about a key that `cls` lacks: the groups that have it, else the nearest name in this group."""
     known = sorted(typing.get_type_hints(cls))
-    near = [where + name for name in difflib.get_close_matches(key, known, n=1, cutoff=0.6)]
-    near = near or [name for name in _names(Config) if name.endswith(f".{key}")]
+    near = [name for name in _names(Config) if name.endswith(f".{key}")]
+    near = near or [where + name for name in difflib.get_close_matches(key, known, n=1, cutoff=0.6)]
     hint = f"did you mean {' or '.join(map(_show, near))}?" if near else f"known here: {', '.join(known)}"
     return f'unknown setting "{where}{key}"; {hint}'
 
