@@ -121,7 +121,7 @@ def page(ours: list[aae.Run], post: aae.Run, command: str) -> str:
 Made by `{command}` ({platform.machine()}, {torch.get_num_threads()} processor threads, torch {torch.__version__},
 aae {aae.__version__}). Every figure is measured on the {numbers["rows"]:,} test images, on which no choice was made;
 each run is trained on {first.directory.data["splits"]["train"]:,} images. Spread: standard deviation over seeds
-{", ".join(str(run.config.seed) for run in ours)}. PCA, the baselines and the post's recipe are one seed each; the post's
+{", ".join(str(run.config.seed) for run in ours)}. PCA, baselines and the post's recipe are one seed each; the post's
 recipe ran {len(post.history)} epochs, ours and the baselines {len(first.history)}.
 
 {tables(ours, post)}
@@ -153,11 +153,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "mnist-2d")
     parser.add_argument("--epochs", type=int, help="fewer epochs, to try the script; default: the recipes' own")
     given = parser.parse_args()
-    ours = [
-        trained("mnist-2d-uniform", seed, given.out, given.data_dir, given.epochs, compare=i == 0)
-        for i, seed in enumerate(given.seeds)
-    ]
-    post = trained("mnist-2d-uniform-post", given.seeds[0], given.out, given.data_dir, given.epochs, compare=False)
+    first, *others = given.seeds
+    ours = [trained("mnist-2d-uniform", first, given.out, given.data_dir, given.epochs, compare=True)]
+    post = trained("mnist-2d-uniform-post", first, given.out, given.data_dir, given.epochs, compare=False)
+    for seed in others:
+        ours.append(trained("mnist-2d-uniform", seed, given.out, given.data_dir, given.epochs, compare=False))
     images = ROOT / "docs" / "images"
     images.mkdir(parents=True, exist_ok=True)
     for name in PICTURES:

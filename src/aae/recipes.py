@@ -14,13 +14,16 @@ def digits_2d_uniform() -> Config:
     return Config(
         recipe="digits-2d-uniform",
         epochs=150,
-        batch_size=64,
+        batch_size=32,
         schedule="linear",
+        threads=1,  # networks this small gain nothing from a second one
         data=Data(source="digits"),
         model=Model(encoder=(256, 256), decoder=(256, 256), discriminator=(256, 256)),
         prior=Prior("uniform", 2.0),
         reconstruction=Reconstruction("mse", "mean"),
-        adversarial=Adversarial(phases="joint", weight=0.02, final_weight=0.1, input_noise=0.05, gradient_penalty=0.02),
+        adversarial=Adversarial(
+            phases="joint", weight=0.005, final_weight=0.3, input_noise=0.05, gradient_penalty=0.02
+        ),
         optimizer=_joint(1e-3),
     )
 
@@ -40,7 +43,7 @@ def mnist_2d_uniform_post() -> Config:
     adversary = Optimizer("sgd", learning_rate=0.1, momentum=0.0)
     return Config(
         recipe="mnist-2d-uniform-post",
-        epochs=60,
+        epochs=40,
         batch_size=128,
         schedule="constant",
         precision="fp32",

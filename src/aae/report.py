@@ -20,7 +20,7 @@ from aae.storage import make_folders, storing, write_atomic, write_json
 from aae.training import Listener
 
 Array = np.ndarray
-GRID, SAMPLES, PAIRS = 20, 64, 16
+GRID, SAMPLES, PAIRS = 20, 64, 20
 """Codes along an axis of the manifold, random samples, and pairs of original and reconstruction."""
 
 
@@ -97,7 +97,10 @@ class _Drawing:
         history = self.run.history
         names = dict.fromkeys(name for row in history for name in row)
         columns = {name: np.array([row.get(name, np.nan) for row in history], dtype=float) for name in names}
-        kept = {k: v for k, v in columns.items() if k == "epoch" or k.endswith(("_train", "_validation", "_test"))}
+        splits = ("_train", "_validation", "_test")
+        # The penalty is a means to an end, and its scale says nothing; it stays in history.csv.
+        kept = {k: v for k, v in columns.items() if k.endswith(splits) and not k.startswith("gradient_penalty")}
+        kept["epoch"] = columns["epoch"]
         plots.save(plots.losses(kept), folder / "losses.png")
         said = "Each loss on training and held-out rows."
         if self.run.config.model.kind == "aae":
@@ -157,4 +160,7 @@ def _outline_name(mass: float) -> str:
 
 
 def _short(one: Compared) -> str:
-    return "shifted and scaled" if one.note == comparison.MATCHED else one.prior.describe()
+    """Against what a method's codes are held, short enough to stand above its panel."""
+    if one.note == comparison.MATCHED:
+        return "shifted and scaled"
+    return f"its prior: {type(one.prior).__name__}, deviation {one.prior.std:.3g}"

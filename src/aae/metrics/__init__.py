@@ -1,7 +1,7 @@
-"""Measures of codes and reconstructions: arrays in, numbers out, so that they can be used on anything."""
+"""Arrays in, numbers out: what a run is judged by, usable on anybody's arrays."""
 
-from aae.metrics.codes import knn_accuracy
-from aae.metrics.match import C2ST, c2st, cells, empty_share, empty_share_floor, max_ks
+from aae.metrics.neighbours import knn_accuracy
+from aae.metrics.prior_match import C2ST, c2st, cells, empty_share, empty_share_floor, inside_share, max_ks
 from aae.metrics.reconstruction import pixel_mse, r2_against_mean
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "cells",
     "empty_share",
     "empty_share_floor",
+    "inside_share",
     "knn_accuracy",
     "max_ks",
     "pixel_mse",

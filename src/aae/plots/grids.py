@@ -67,7 +67,8 @@ def manifold(
     unit = min(6.6 / max(rows * height, cols * width), 2.0)  # inches
     figure = blank_figure(max(4.4, 1.0 + unit * cols * width), max(1.7, 1.1 + unit * rows * height))
     axes = figure.add_subplot()
-    reading = draw_grid(axes, cells, vmin, vmax)
+    # Small pictures that fill their frame run into one another without a line between them.
+    reading = draw_grid(axes, cells, vmin, vmax, gap=1 if len(shape) > 1 and max(shape[-2:]) < 16 else 0)
     title = f"Decoded from a grid of {rows} × {cols} codes along the prior"
     dress(axes, title, "\n".join(filter(None, ["code dimension 1", reading])), "code dimension 2")
     if axes_values is None:
