@@ -152,10 +152,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "mnist-2d")
     parser.add_argument("--epochs", type=int, help="fewer epochs, to try the script; default: the recipes' own")
+    parser.add_argument("--post-epochs", type=int, help="epochs of the post's recipe; default: the recipe's own")
     given = parser.parse_args()
     first, *others = given.seeds
     ours = [trained("mnist-2d-uniform", first, given.out, given.data_dir, given.epochs, compare=True)]
-    post = trained("mnist-2d-uniform-post", first, given.out, given.data_dir, given.epochs, compare=False)
+    post = trained(
+        "mnist-2d-uniform-post", first, given.out, given.data_dir, given.post_epochs or given.epochs, compare=False
+    )
     for seed in others:
         ours.append(trained("mnist-2d-uniform", seed, given.out, given.data_dir, given.epochs, compare=False))
     images = ROOT / "docs" / "images"
@@ -164,9 +167,9 @@ def main() -> None:
         shutil.copy(ours[0].path / "figures" / name, images / name)
     shutil.copy(post.path / "figures" / "losses.png", images / "post-losses.png")
     seeds = " ".join(map(str, given.seeds))
-    command = f"python benchmarks/mnist_2d.py --data-dir DIR --seeds {seeds}" + (
-        f" --epochs {given.epochs}" if given.epochs else ""
-    )
+    command = f"python benchmarks/mnist_2d.py --data-dir DIR --seeds {seeds}"
+    for name, value in (("epochs", given.epochs), ("post-epochs", given.post_epochs)):
+        command += f" --{name} {value}" if value else ""
     (ROOT / "docs" / "results.md").write_text(page(ours, post, command))
 
 
