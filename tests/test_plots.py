@@ -359,16 +359,22 @@ def test_pixels_beyond_the_limits_are_clipped_and_a_flat_image_is_black():
     assert tile(np.full((1, 1, 2, 2), 7.0), np.array(7.0), np.array(7.0)).max() == 0
 
 
+def test_small_images_of_a_manifold_are_told_apart_by_a_white_line():
+    (image,) = plots.manifold(np.zeros((2, 3, 8, 8)), (8, 8)).axes[0].images
+    assert (image.get_array()[:, 8] == 255).all()
+    assert (image.get_array()[:8, :8] == 0).all()
+
+
 def test_manifold_puts_row_zero_on_top_and_labels_both_axes():
-    images = np.zeros((3, 5, 4, 4))
+    images = np.zeros((3, 5, 16, 16))
     images[0, 4] = 1.0  # the highest second coordinate, the highest first one
     first, second = np.array([-2, -1, 0, 1, 2.0]), np.array([30, 20, 10.0])
-    axes = plots.manifold(images, (4, 4), (first, second)).axes[0]
+    axes = plots.manifold(images, (16, 16), (first, second)).axes[0]
     (image,) = axes.images
     assert image.get_extent() == [0, 5, 0, 3]
     picture = image.get_array()
-    assert (picture[:4, 16:] == 255).all()
-    assert picture.astype(int).sum() == 16 * 3 * 255
+    assert (picture[:16, 64:] == 255).all()
+    assert picture.astype(int).sum() == 256 * 3 * 255
     assert [t.get_text() for t in axes.get_xticklabels()] == ["−2.00", "−1.00", "0.00", "1.00", "2.00"]
     assert dict(zip(axes.get_yticks(), [t.get_text() for t in axes.get_yticklabels()], strict=True)) == {
         2.5: "30.00",
