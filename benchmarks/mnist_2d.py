@@ -70,12 +70,12 @@ def spread(measure: Measure, values: list[float]) -> str:
 
 def tables(ours: list[aae.Run], post: aae.Run) -> str:
     found = [metrics_of(run) for run in ours]
-    beside = {name: n for name, n in found[0]["comparison"].items() if name != "AAE"}
+    beside = {name: n for name, n in found[0].get("comparison", {}).items() if name != "AAE"}
     post_numbers = metrics_of(post)
     head = [
         "measure",
         "goal",
-        f"mnist-2d-uniform ({len(ours)} seeds)",
+        f"mnist-2d-uniform ({len(ours)} seed{'s' if len(ours) > 1 else ''})",
         "the prior itself",
         "the post's recipe",
         *beside,
@@ -116,19 +116,21 @@ def curves(run: aae.Run) -> str:
 
 def page(ours: list[aae.Run], post: aae.Run, command: str) -> str:
     first, numbers = ours[0], metrics_of(ours[0])
+    side_by_side = "![Side by side](images/comparison.png)" if "comparison" in numbers else ""
+    compared = "PCA, baselines and the post's recipe are" if side_by_side else "The post's recipe is"
     return f"""# Results: MNIST on a 2-D uniform prior
 
 Made by `{command}` ({platform.machine()}, {torch.get_num_threads()} processor threads, torch {torch.__version__},
 aae {aae.__version__}). Every figure is measured on the {numbers["rows"]:,} test images, on which no choice was made;
-each run is trained on {first.directory.data["splits"]["train"]:,} images. Spread: standard deviation over seeds
-{", ".join(str(run.config.seed) for run in ours)}. PCA, baselines and the post's recipe are one seed each; the post's
-recipe ran {len(post.history)} epochs, ours and the baselines {len(first.history)}.
+each run is trained on {first.directory.data["splits"]["train"]:,} images. Seeds (with more than one, ± is the standard deviation over them):
+{", ".join(str(run.config.seed) for run in ours)}. {compared} one seed; the post's recipe ran
+{len(post.history)} epochs, ours {len(first.history)}.
 
 {tables(ours, post)}
 
 ![Latent space](images/latent.png)
 ![Manifold](images/manifold.png)
-![Side by side](images/comparison.png)
+{side_by_side}
 
 ## The post's claim: reconstruction falls steadily, the adversarial losses level off
 
@@ -153,9 +155,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "mnist-2d")
     parser.add_argument("--epochs", type=int, help="fewer epochs, to try the script; default: the recipes' own")
     parser.add_argument("--post-epochs", type=int, help="epochs of the post's recipe; default: the recipe's own")
+    parser.add_argument("--no-compare", action="store_true", help="leave the baselines out")
     given = parser.parse_args()
     first, *others = given.seeds
-    ours = [trained("mnist-2d-uniform", first, given.out, given.data_dir, given.epochs, compare=True)]
+    ours = [trained("mnist-2d-uniform", first, given.out, given.data_dir, given.epochs, compare=not given.no_compare)]
     post = trained(
         "mnist-2d-uniform-post", first, given.out, given.data_dir, given.post_epochs or given.epochs, compare=False
     )
@@ -164,10 +167,12 @@ def main() -> None:
     images = ROOT / "docs" / "images"
     images.mkdir(parents=True, exist_ok=True)
     for name in PICTURES:
-        shutil.copy(ours[0].path / "figures" / name, images / name)
+        if (ours[0].path / "figures" / name).exists():
+            shutil.copy(ours[0].path / "figures" / name, images / name)
     shutil.copy(post.path / "figures" / "losses.png", images / "post-losses.png")
     seeds = " ".join(map(str, given.seeds))
     command = f"python benchmarks/mnist_2d.py --data-dir DIR --seeds {seeds}"
+    command += " --no-compare" if given.no_compare else ""
     for name, value in (("epochs", given.epochs), ("post-epochs", given.post_epochs)):
         command += f" --{name} {value}" if value else ""
     (ROOT / "docs" / "results.md").write_text(page(ours, post, command))

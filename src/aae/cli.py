@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -197,15 +198,19 @@ COMMANDS: dict[str, Callable[..., None]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; see EXIT_CODES."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    warnings.showwarning = _show_warning
     try:
-        return _dispatch(given)
+        with warnings.catch_warnings():  # which puts back what the caller had
+            warnings.showwarning = _show_warning
+            return _dispatch(given)
     except AAEError as error:
         return _fail(str(error), error.exit_code)
     except Interrupted as stopped:
         return _fail(str(stopped), stopped.exit_code)
     except KeyboardInterrupt:
         return _fail("stopped by Ctrl-C", 130)
+    except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _dispatch(given: list[str]) -> int:
