@@ -122,7 +122,8 @@ def page(ours: list[aae.Run], post: aae.Run, command: str) -> str:
 
 Made by `{command}` ({platform.machine()}, {torch.get_num_threads()} processor threads, torch {torch.__version__},
 aae {aae.__version__}). Every figure is measured on the {numbers["rows"]:,} test images, on which no choice was made;
-each run is trained on {first.directory.data["splits"]["train"]:,} images. Seeds (with more than one, ± is the standard deviation over them):
+each run is trained on {first.directory.data["splits"]["train"]:,} images.
+Seeds (with more than one, ± is the standard deviation over them):
 {", ".join(str(run.config.seed) for run in ours)}. {compared} one seed; the post's recipe ran
 {len(post.history)} epochs, ours {len(first.history)}.
 
