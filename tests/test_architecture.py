@@ -75,7 +75,8 @@ def reached(file: Path) -> set[tuple[str, str]]:
 
 def test_imports_are_found_wherever_they_stand() -> None:
     """The reader on which the other tests rest."""
-    text = "import aae.cli\nclass A:\n def f(self):\n  from aae import data, __version__\n  if 1:\n   from aae.data.idx import x"
+    inside = "  from aae import data, __version__\n  if 1:\n   from aae.data.idx import x"
+    text = "import aae.cli\nclass A:\n def f(self):\n" + inside
     assert list(imports(ast.parse(text))) == [
         ("aae.cli", ""),
         ("aae.data", "A.f"),
