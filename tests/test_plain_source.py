@@ -31,7 +31,7 @@ def tracked() -> list[Path]:
         files = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
     else:
         files = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*") if "__pycache__" not in file.parts]
-        files += ROOT.glob("*.*")
+        files += ROOT.iterdir()
     return sorted(file for file in files if file.is_file() and file.suffix not in BINARY)
 
 
