@@ -261,7 +261,7 @@ def test_an_unknown_key_that_resembles_nothing_lists_its_group_alone() -> None:
 
 def test_a_setting_at_home_in_several_groups_names_them_all() -> None:
     text = refused(lambda: from_dict(Config, {"learning_rate": 1.0}))
-    for phase in ("reconstruction", "discriminator", "generator"):
+    for phase in PHASES:
         assert f'"optimizer.{phase}.learning_rate"' in text
 
 
@@ -306,6 +306,7 @@ def test_settings_that_are_no_group_are_refused() -> None:
     refused(lambda: from_dict(Config, [1, 2]), "expected a group of keys, got [1, 2]")
 
 
+PHASES = ("reconstruction", "discriminator", "generator", "classification")
 NUMBERS = (math.nan, math.inf, -math.inf)
 RANGES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "epochs": ((1, 10**9), (0, -1)),
@@ -330,7 +331,7 @@ RANGES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     },
     **{
         f"optimizer.{phase}.{name}": limits
-        for phase in ("reconstruction", "discriminator", "generator")
+        for phase in PHASES
         for name, limits in {
             "learning_rate": ((1e-12, 1e3), (0.0, -1e-3, *NUMBERS)),
             "momentum": ((0.0, 0.999), (1.0, -0.1, *NUMBERS)),
@@ -391,8 +392,8 @@ OTHER: dict[str, Any] = {
     "model.posterior": "gaussian",
     "adversarial.phases": "joint",
     "prior.kind": "gaussian",
-    **{f"optimizer.{phase}.kind": "sgd" for phase in ("reconstruction", "discriminator", "generator")},
-    **{f"optimizer.{phase}.nesterov": True for phase in ("reconstruction", "discriminator", "generator")},
+    **{f"optimizer.{phase}.kind": "sgd" for phase in PHASES},
+    **{f"optimizer.{phase}.nesterov": True for phase in PHASES},
 }
 """A value other than the default for every setting that some model ignores, and for every number."""
 

@@ -180,6 +180,7 @@ class Optimizers:
     reconstruction: Optimizer = field(default_factory=Optimizer)
     discriminator: Optimizer = field(default_factory=_adversary)
     generator: Optimizer = field(default_factory=_adversary)
+    classification: Optimizer = field(default_factory=Optimizer)
 
 
 @dataclass(frozen=True)
@@ -300,7 +301,8 @@ def unused(config: Config) -> dict[str, str]:
         reasons.update(dict.fromkeys(("adversarial.weight", "adversarial.final_weight"), why))
     if kind == "aae" and config.adversarial.phases == "joint":
         reasons["optimizer.generator"] = "with adversarial.phases = joint the reconstruction optimizer takes the step"
-    for phase in ("reconstruction", "discriminator", "generator"):
+    reasons["optimizer.classification"] = f"model.kind = {kind} has no classification phase"
+    for phase in typing.get_type_hints(Optimizers):
         if getattr(config.optimizer, phase).kind != "sgd":
             reasons[f"optimizer.{phase}.nesterov"] = "only kind = sgd uses it"
     return reasons

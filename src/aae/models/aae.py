@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-import torch
 from torch import Tensor
 
-from aae import objectives, posteriors, priors
+from aae import posteriors, priors
 from aae.config import Adversarial, Config, DataSpec
-from aae.models import parts
+from aae.models import adversary, parts
 from aae.networks import Decoder, Discriminator, Encoder
 from aae.phases import Batch, Losses, Model, Phase, Weight
 
@@ -40,7 +39,7 @@ class AAE(Model):
         self.encoder, self.decoder, self.discriminator = encoder, decoder, discriminator
         self.posterior, self.prior, self.error, self.game = posterior, prior, error, game
         self.stochastic = posterior.stochastic
-        penalty = {"gradient_penalty": game.gradient_penalty}
+        penalty = adversary.penalty_weights(game)
         discriminate = Phase("discriminator", ("discriminator",), self.discriminator_losses, penalty)
         if game.phases == "joint":
             fooling = partial(_ramp, game.weight, game.final_weight)
@@ -73,29 +72,16 @@ class AAE(Model):
     def discriminator_losses(self, batch: Batch) -> Losses:
         real = self.seen(self.prior.sample(len(batch.x), batch.generator), batch)
         fake = self.seen(self.sample_codes(batch).detach(), batch)
-        penalised = self.game.gradient_penalty > 0 and torch.is_grad_enabled()  # no gradients while evaluating
-        if penalised:
-            real, fake = real.requires_grad_(), fake.requires_grad_()
-        says_real, says_fake = self.discriminator(real), self.discriminator(fake)
-        losses = {"discriminator": objectives.told_apart(says_real, says_fake)}
-        if penalised:
-            r1, r2 = objectives.gradient_penalty(says_real, real), objectives.gradient_penalty(says_fake, fake)
-            losses["gradient_penalty"] = 0.5 * (r1 + r2)
-        return losses
+        return adversary.discriminator_losses(self.discriminator, real, fake, self.game)
 
     def generator_losses(self, batch: Batch) -> Losses:
-        z = self.seen(self.sample_codes(batch), batch)
-        return {"generator": objectives.as_real(self.discriminator(z))}
+        return adversary.generator_losses(self.discriminator, self.seen(self.sample_codes(batch), batch))
 
     def joint_losses(self, batch: Batch) -> Losses:
         return self.reconstruction_losses(batch) | self.generator_losses(batch)
 
     def seen(self, z: Tensor, batch: Batch) -> Tensor:
-        """Codes as the discriminator sees them: under noise that fades as training goes on (Arjovsky & Bottou 2017)."""
-        if self.game.input_noise == 0:
-            return z
-        std = self.game.input_noise * self.prior.std * (1 - batch.progress)
-        return z + std * batch.normal(*z.shape)
+        return adversary.seen(z, self.prior.std, self.game, batch)
 
     def encode(self, x: Tensor) -> Tensor:
         return self.posterior.centre(self.encoder, x)
