@@ -317,6 +317,8 @@ RANGES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "data.validation": ((0.0, 0.5), (-0.1, 0.51, *NUMBERS)),
     "data.test": ((1e-9, 0.5, None), (0.0, -0.1, 0.51, *NUMBERS)),
     "data.split_seed": ((0, 7), (-1,)),
+    "data.labelled": ((1, 100, None), (0, -10)),
+    "data.label_seed": ((0, 7), (-1,)),
     "model.latent": ((1,), (0, -2)),
     "model.posterior_noise": ((1,), (0,)),
     "model.encoder": (((), (1,)), ((0,), (10, -1))),
@@ -343,7 +345,7 @@ RANGES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
 def numeric_settings() -> list[str]:
     """Names of the settings that are numbers, or lists of them."""
     kinds = (int, float, tuple)
-    values = flatten(replace(Config(), {"data.test": 0.1}))
+    values = flatten(replace(Config(), {"data.test": 0.1, "data.labelled": 100}))
     return [name for name, value in values.items() if isinstance(value, kinds) and not isinstance(value, bool)]
 
 
@@ -412,7 +414,8 @@ def test_an_ignored_setting_is_refused_when_changed_and_when_written(case: str, 
         refused(lambda changed=changed: check(changed), f"{key} = ", "would be ignored", reason)
         refused(lambda key=key: resolve(config, config, written=[key]), f"{key} would be ignored", reason)
         file = tmp_path / "ignored.toml"
-        file.write_text(toml(nested(key, flatten(config)[key])))
+        default = flatten(config)[key]
+        file.write_text(toml(nested(key, OTHER[key] if default is None else default)))  # TOML has no null
         refused(lambda file=file: from_file(file, config), str(file), f"{key} would be ignored", reason)
 
 

@@ -49,6 +49,10 @@ class Data:
     """Share of all rows held out for the final test (default: the set's own test rows, else 0.2)."""
     split_seed: int = 0
     """Seed of the shuffle that makes the splits; independent of the training seed."""
+    labelled: int | None = None
+    """How many training rows keep their labels, as many of each class (default: every row that has one)."""
+    label_seed: int = 0
+    """Seed of the choice of the labelled rows; independent of the other seeds."""
 
     def __post_init__(self) -> None:
         _require(0 <= self.validation <= 0.5, f"validation must lie in 0 to 0.5, got {self.validation}")
@@ -57,6 +61,8 @@ class Data:
             f"test must be above 0 and at most 0.5, got {self.test}",
         )
         _require(self.split_seed >= 0, f"split_seed must be 0 or more, got {self.split_seed}")
+        _require(self.labelled is None or self.labelled >= 1, f"labelled must be 1 or more, got {self.labelled}")
+        _require(self.label_seed >= 0, f"label_seed must be 0 or more, got {self.label_seed}")
 
 
 @dataclass(frozen=True)
@@ -282,6 +288,11 @@ class DataSpec:
         return self.scaling == "range"
 
 
+def learns_labels(config: Config) -> bool:
+    """Whether training looks at the labels of the rows that `data.labelled` chooses."""
+    return False
+
+
 def unused(config: Config) -> dict[str, str]:
     """Dotted names (or groups) of the settings that this model ignores, each with the reason."""
     kind, reasons = config.model.kind, {}
@@ -301,6 +312,10 @@ def unused(config: Config) -> dict[str, str]:
         reasons.update(dict.fromkeys(("adversarial.weight", "adversarial.final_weight"), why))
     if kind == "aae" and config.adversarial.phases == "joint":
         reasons["optimizer.generator"] = "with adversarial.phases = joint the reconstruction optimizer takes the step"
+    if not learns_labels(config):
+        reasons["data.labelled"] = f"model.kind = {kind} learns from no labels"
+    if config.data.labelled is None or not learns_labels(config):
+        reasons["data.label_seed"] = "only data.labelled uses it"
     reasons["optimizer.classification"] = f"model.kind = {kind} has no classification phase"
     for phase in typing.get_type_hints(Optimizers):
         if getattr(config.optimizer, phase).kind != "sgd":

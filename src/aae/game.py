@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -117,9 +118,17 @@ class Game:
         self.epoch_seconds = checkpoint.state["epoch_seconds"]
         self.history = list(checkpoint.history)
 
+    @cached_property
+    def labels(self) -> Tensor | None:
+        """The labels that training may see, [n] int64: -1 for a training row that `data.labelled` left out."""
+        if self.data.y is None:
+            return None
+        hidden = np.setdiff1d(self.data.splits.train, self.data.labelled)
+        return self.data.y.index_fill(0, torch.from_numpy(hidden), -1)
+
     def batch(self, rows: Tensor, generator: torch.Generator) -> Batch:
         """Rows by index, scaled on the device."""
-        labels = None if self.data.y is None else self.data.y[rows].to(self.device)
+        labels = None if self.labels is None else self.labels[rows].to(self.device)
         x = self.scaling.apply(self.data.x[rows].to(self.device))
         return Batch(x, generator, labels, progress=self.step / self.steps)
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from aae.checkpoint import RunDirectory
-from aae.config import Config, check, from_dict, plain, to_dict
+from aae.config import Config, check, from_dict, learns_labels, plain, to_dict
 from aae.data import Dataset, Splits, load
 from aae.errors import ConfigError, Interrupted, RunError
 from aae.game import Game, Row
@@ -61,7 +63,7 @@ def train(
         path,
         to_dict(config),
         {"spec": plain(data.spec), "fingerprint": data.fingerprint, "splits": _sizes(data.splits)},
-        {"train": data.splits.train, "validation": data.splits.validation, "test": data.splits.test},
+        _recorded(config, data),
     )
     return _continue(directory, game, listener)
 
@@ -97,6 +99,12 @@ def check_same_data(directory: RunDirectory, data: Dataset) -> None:
             f"{data.fingerprint[:12]}, the run's is {directory.data['fingerprint'][:12]}. "
             "Put the original data back, or train a new run."
         )
+
+
+def _recorded(config: Config, data: Dataset) -> dict[str, np.ndarray]:
+    """The row numbers that belong to the run: of each split, and of the labelled rows if training looks at labels."""
+    kept = {name: getattr(data.splits, name) for name in ("train", "validation", "test")}
+    return kept | ({"labelled": data.labelled} if learns_labels(config) else {})
 
 
 def _sizes(splits: Splits) -> dict[str, int]:

@@ -10,6 +10,7 @@ The path of one array::
       -> axes, flatten layout.py    vectors or images? -> [n, features], channels first
       -> check_finite  layout.py    NaN and infinity are refused by row and column
       -> split         splits.py    train, validation, test: shuffled row numbers
+      -> choose_labelled labelled.py the training rows whose labels are learnt from
       -> fit           scaling.py   offset and scale, from the training rows alone
       -> Dataset       dataset.py   x, y, splits, and the DataSpec that travels with the run
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from aae.config import Data, DataSpec
+from aae.data.labelled import choose_labelled
 from aae.data.layout import axes, check_finite, compact, flatten, numbers
 from aae.data.scaling import Fitted, fit
 from aae.data.sources import Raw, read
@@ -31,6 +34,8 @@ class Dataset:
     """SHA-256 over type, shape and bytes of x and y: equal data, equal fingerprint."""
     notes: tuple[str, ...] = ()
     """What was inferred, in words, a line each."""
+    labelled: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """Numbers of the training rows whose labels may be learnt from, ascending: see `choose_labelled`."""
 
 
 def load(config: Data) -> Dataset:
@@ -68,7 +73,8 @@ def load(config: Data) -> Dataset:
     )
     x = torch.from_numpy(flat if flat.flags.writeable else flat.copy())
     y = None if raw.y is None else torch.from_numpy(raw.y)
-    return Dataset(spec, x, y, splits, fingerprint(x, y), notes(spec, splits, fitted))
+    labelled = choose_labelled(raw.y, raw.classes, splits.train, config)
+    return Dataset(spec, x, y, splits, fingerprint(x, y), notes(spec, splits, fitted), labelled)
 
 
 def _known_range(raw: Raw) -> tuple[float, float] | None:
