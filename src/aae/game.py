@@ -20,7 +20,7 @@ from aae import __version__
 from aae.checkpoint import Checkpoint, RunDirectory
 from aae.config import Config, Optimizer
 from aae.data import Dataset, Scaling
-from aae.errors import TrainingError
+from aae.errors import ConfigError, TrainingError
 from aae.models import build
 from aae.phases import Batch, Model, evaluate, parameters_of, step
 
@@ -50,6 +50,8 @@ class Game:
     frames: dict[int, Tensor] = field(default_factory=dict)
     epoch_seconds: float = 0.0
     """Time spent in the steps of this epoch so far, over all processes that worked on it."""
+    changes: list[Row] = field(default_factory=list)
+    """Learning rates changed while training, oldest first: `step` from which it holds, `phase`, `learning_rate`."""
 
     @classmethod
     def new(cls, config: Config, data: Dataset, device: torch.device) -> Game:
@@ -95,6 +97,7 @@ class Game:
             "steps": self.steps,
             "finished": self.finished,
             "epoch_seconds": self.epoch_seconds,
+            "changes": self.changes,
         }
         frames = {f"epoch.{epoch}": codes for epoch, codes in self.frames.items()}
         tensors = {"weights": self.model.state_dict(), "training": training, "frames": frames}
@@ -117,6 +120,7 @@ class Game:
         self.step = checkpoint.state["step"]
         self.epoch_seconds = checkpoint.state["epoch_seconds"]
         self.history = list(checkpoint.history)
+        self.changes = list(checkpoint.state.get("changes", []))
 
     @cached_property
     def labels(self) -> Tensor | None:
@@ -137,12 +141,29 @@ class Game:
         factor = schedule(self.config.schedule, self.step / self.steps)
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
-                group["lr"] = getattr(self.config.optimizer, name).learning_rate * factor
+                group["lr"] = self.learning_rate(name) * factor
         for phase, losses in step(self.model, self.optimizers, self.batch(rows, self.generator), precision).items():
             for name, loss in losses.items():
                 key = f"{phase}.{name}"
                 self.sums[key] = self.sums[key] + loss if key in self.sums else loss.double()
         self.step += 1
+
+    def learning_rate(self, phase: str) -> float:
+        """The rate of a phase before the schedule: as last changed, else as configured."""
+        changed = [change["learning_rate"] for change in self.changes if change["phase"] == phase]
+        return changed[-1] if changed else getattr(self.config.optimizer, phase).learning_rate
+
+    def change_rate(self, phase: str, rate: float) -> None:
+        """From the next step on `phase` learns at `rate`, before the schedule.
+
+        The change becomes part of the state, so a run that is resumed goes on with it. Save at once: then no kill can
+        fall between a change that training has felt and its record. ConfigError for an unknown phase or a bad rate.
+        """
+        if phase not in self.optimizers:
+            raise ConfigError(f"this model has no phase '{phase}'; its phases are {', '.join(self.optimizers)}")
+        if not (math.isfinite(rate) and 0 < rate <= 1e3):
+            raise ConfigError(f"a learning rate must be above 0 and at most 1000, got {rate:g}")
+        self.changes.append({"step": self.step, "phase": phase, "learning_rate": float(rate)})
 
     def check_finite(self) -> None:
         """TrainingError naming the phase and the loss if one is no longer finite."""

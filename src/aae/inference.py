@@ -36,7 +36,8 @@ BLOCK = 256
 class Run:
     """A run directory with its model loaded.
 
-    path: the directory. config, spec: what was trained, on what. history: one dict per epoch.
+    path: the directory. config, spec: what was trained, on what. history: one dict per epoch. changes: learning rates
+    that were changed by hand while it trained, each with the `step` from which it held.
     """
 
     def __init__(self, directory: RunDirectory, device: str = "auto") -> None:
@@ -46,6 +47,7 @@ class Run:
         self.spec = from_dict(DataSpec, directory.data["spec"])
         self.history: list[dict[str, Any]] = checkpoint.history
         self.finished: bool = checkpoint.state["finished"]
+        self.changes: list[dict[str, Any]] = checkpoint.state.get("changes", [])
         self.frames = {int(k.removeprefix("epoch.")): v.numpy() for k, v in checkpoint.tensors["frames"].items()}
         self.device = device_of(device)
         with torch.random.fork_rng(devices=[]):

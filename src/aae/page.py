@@ -158,8 +158,21 @@ def _settings(run: Run) -> str:
     rows = "".join(f"<tr><th scope=row>{k}</th><td>{_text(json.dumps(v))}</td></tr>" for k, v in shown.items())
     return (
         "<section id=settings><h2>Settings</h2><details><summary>Every setting of this run (config.json)</summary>"
-        f"<div class=scroll><table class=settings><tbody>{rows}</tbody></table></div></details></section>"
+        f"<div class=scroll><table class=settings><tbody>{rows}</tbody></table></div></details>"
+        f"{_changes(run)}</section>"
     )
+
+
+def _changes(run: Run) -> str:
+    """What was done by hand while the run trained, so that nobody takes its config.json for the whole recipe."""
+    if not run.changes:
+        return ""
+    said = "".join(
+        f"<li>From step {change['step']:,} on, the {_text(change['phase'])} phase learnt at "
+        f"{change['learning_rate']:g}, before the schedule.</li>"
+        for change in run.changes
+    )
+    return f"<p>Learning rates were changed by hand while this run trained:</p><ul class=notes>{said}</ul>"
 
 
 def _in(nested: dict[str, Any], dotted: str) -> bool:

@@ -35,6 +35,8 @@ class Progress:
 
 
 Listener = Callable[[Progress], None]
+Steer = Callable[[Game, "Stop"], bool]
+"""Called between two steps, to wait, to change a learning rate or to ask for a stop; True: save now."""
 
 
 def train(
@@ -43,12 +45,14 @@ def train(
     *,
     data: Dataset | None = None,
     listener: Listener | None = None,
+    steer: Steer | None = None,
 ) -> Run:
     """Train a model in a new run directory and return the run.
 
     out: the directory, which must not exist or be empty; None: runs/RECIPE, numbered if that is taken.
     data: the data to train on; None: what `config.data` names.
     listener: called with a `Progress` after every step.
+    steer: called after every step as well, with what may then be changed; see `Steer`.
 
     Raises ConfigError, DataError, RunError and StorageError before anything is trained; TrainingError if a loss is no
     longer finite; Interrupted after Ctrl-C or SIGTERM, when everything so far has been saved.
@@ -65,10 +69,12 @@ def train(
         {"spec": plain(data.spec), "fingerprint": data.fingerprint, "splits": _sizes(data.splits)},
         _recorded(config, data),
     )
-    return _continue(directory, game, listener)
+    return _continue(directory, game, listener, steer)
 
 
-def resume(path: str | Path, *, data: Dataset | None = None, listener: Listener | None = None) -> Run:
+def resume(
+    path: str | Path, *, data: Dataset | None = None, listener: Listener | None = None, steer: Steer | None = None
+) -> Run:
     """Continue a run from its last checkpoint to the end; a finished run is returned as it is.
 
     Raises RunError if the data has changed since the run began, beside what `train` raises.
@@ -82,7 +88,7 @@ def resume(path: str | Path, *, data: Dataset | None = None, listener: Listener 
     check_same_data(directory, data)
     device = device_of(config.device)
     game = Game.restored(config, data, device, checkpoint) if checkpoint else Game.new(config, data, device)
-    return _continue(directory, game, listener)
+    return _continue(directory, game, listener, steer)
 
 
 def free_directory(name: str, parent: str | Path = "runs") -> Path:
@@ -120,17 +126,17 @@ def _check_rows(config: Config, data: Dataset) -> None:
         )
 
 
-def _continue(directory: RunDirectory, game: Game, listener: Listener | None) -> Run:
+def _continue(directory: RunDirectory, game: Game, listener: Listener | None, steer: Steer | None) -> Run:
     """Train from where `game` stands to the end, saving as it goes."""
     with directory.lock(), using_threads(game.config.threads), Stop() as stop:
         if game.step == 0:
             game.keep_frame(0)
             game.save(directory)  # a run can be resumed from its first moment
-        _loop(directory, game, listener, stop)
+        _loop(directory, game, listener, steer, stop)
     return Run.load(directory.path, device=game.config.device)
 
 
-def _loop(directory: RunDirectory, game: Game, listener: Listener | None, stop: Stop) -> None:
+def _loop(directory: RunDirectory, game: Game, listener: Listener | None, steer: Steer | None, stop: Stop) -> None:
     config, precision = game.config, precision_of(game.config.precision, game.device)
     checks = 1 if game.device.type == "cpu" else 20  # looking at a loss makes the host wait for an accelerator
     saved = started = time.perf_counter()
@@ -152,7 +158,11 @@ def _loop(directory: RunDirectory, game: Game, listener: Listener | None, stop: 
                 if listener is not None:
                     listener(Progress(epoch + 1, config.epochs, game.step, game.steps, dict, row))
                 started = time.perf_counter()
-            if stop.signal or game.finished or now - saved >= config.save_every:
+            asked = False
+            if steer is not None:
+                asked = steer(game, stop)
+                started = time.perf_counter()  # a pause is no time spent training
+            if asked or stop.signal or game.finished or now - saved >= config.save_every:
                 game.save(directory)
                 saved = started = time.perf_counter()
             if stop.signal and not game.finished:
