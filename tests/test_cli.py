@@ -187,7 +187,6 @@ def test_bad_files_of_settings(text: str, expected: str, tmp_path: Path, capsys:
         (2, ["train", "--epochs", "0"], "epochs"),
         (2, ["train", "--device", "tpu9"], "device"),
         (2, ["train", "--model.kind", "vae", "--adversarial.weight", "0.3"], "would be ignored"),
-        (2, ["train", "--batch-size", "5000"], "--batch-size"),
         (3, ["train", "--data", "nowhere.npy"], "nowhere.npy"),
         (3, ["train", "--data", "digitz"], "digits"),
         (4, ["resume", "nowhere"], "nowhere"),

@@ -85,6 +85,10 @@ def train(arguments: Sequence[str]) -> None:
     console = Console(chosen.quiet)
     data = load(settings.data)
     console.say(*data.notes)
+    if (rows := training.batch_size(settings, data)) < settings.batch_size:
+        console.say(
+            f"batch_size = {settings.batch_size} is more than the {rows} training rows: a step takes all of them"
+        )
     with console.training() as listener:
         run = training.train(settings, chosen.out, data=data, listener=listener)
     _finish(run, data, console, chosen.compare)

@@ -18,7 +18,7 @@ from torch import Tensor
 from aae import data as data_module
 from aae.checkpoint import RunDirectory
 from aae.config import Config, DataSpec, from_dict
-from aae.data import Scaling
+from aae.data import Dataset, Scaling
 from aae.errors import AAEError, ConfigError, DataError
 from aae.hardware import device_of
 from aae.models import build
@@ -133,17 +133,17 @@ class Run:
         share = np.linspace(0, 1, steps)[:, None]
         return self.decode((1 - share) * np.asarray(start) + share * np.asarray(end))
 
-    def evaluate(self, split: str = "test") -> dict[str, Any]:
+    def evaluate(self, split: str = "test", *, data: Dataset | None = None) -> dict[str, Any]:
         """Measure the run on a split of its data and write metrics.json; see `aae.evaluation.evaluate`."""
         from aae.evaluation import evaluate
 
-        return evaluate(self, split=split)
+        return evaluate(self, split=split, data=data)
 
-    def report(self, *, compare: bool = True) -> Path:
+    def report(self, *, compare: bool = True, data: Dataset | None = None) -> Path:
         """Write the figures and report.html and return the page's path; see `aae.report.write`."""
         from aae.report import write
 
-        return write(self, compare=compare)
+        return write(self, compare=compare, data=data)
 
     def _scaled(self, x: ArrayLike | Tensor) -> Tensor:
         return self._scaling.apply(data_module.rows(x, self.spec).to(self.device))

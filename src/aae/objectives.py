@@ -1,7 +1,8 @@
 """Losses: pure functions of tensors, each with its reduction said out loud, all computed in float32 or better.
 
 Shapes: `output` and `target` are [batch, features], logits are [batch] or [batch, 1]. Every loss is a mean over the
-batch; over the features of a row it is a `sum` or a `mean`, as asked.
+batch; over the features of a row it is a `sum` or a `mean`, as asked. `known` [batch, features] leaves out values that
+are missing (0): the sum is over a row's known values, the mean over all known values of the batch.
 """
 
 from __future__ import annotations
@@ -21,38 +22,43 @@ def wide(values: Tensor) -> Tensor:
     return values if values.dtype == torch.float64 else values.float()
 
 
-def _per_row(values: Tensor, reduction: Reduction) -> Tensor:
-    """Sum or mean over features, then the mean over rows: [batch, features] -> scalar."""
+def per_row(values: Tensor, reduction: Reduction, known: Tensor | None = None) -> Tensor:
+    """Sum or mean over (known) features, then the mean over rows: [batch, features] -> scalar."""
+    if known is not None:
+        total = (values * known).sum()
+        return total / (known.sum().clamp_min(1) if reduction == "mean" else len(values))
     return values.mean() if reduction == "mean" else values.flatten(1).sum(1).mean()
 
 
-def mse(output: Tensor, target: Tensor, reduction: Reduction) -> Tensor:
+def mse(output: Tensor, target: Tensor, reduction: Reduction, known: Tensor | None = None) -> Tensor:
     """Squared error (output - target)^2.
 
     The paper's experiments need the *sum* over pixels at their learning rates: a mean over 784 pixels is a 784-fold
     smaller step of plain SGD. The paper's "half Euclidean" cost is this with a weight of 0.5.
     """
-    return _per_row((wide(output) - target).square(), reduction)
+    return per_row((wide(output) - target).square(), reduction, known)
 
 
-def l1(output: Tensor, target: Tensor, reduction: Reduction) -> Tensor:
+def l1(output: Tensor, target: Tensor, reduction: Reduction, known: Tensor | None = None) -> Tensor:
     """Absolute error |output - target|."""
-    return _per_row((wide(output) - target).abs(), reduction)
+    return per_row((wide(output) - target).abs(), reduction, known)
 
 
-def bce(logits: Tensor, target: Tensor, reduction: Reduction) -> Tensor:
+def bce(logits: Tensor, target: Tensor, reduction: Reduction, known: Tensor | None = None) -> Tensor:
     """Cross-entropy in nats between targets in [0, 1] and sigmoid(logits), without forming the sigmoid."""
-    return _per_row(F.binary_cross_entropy_with_logits(wide(logits), target, reduction="none"), reduction)
+    return per_row(F.binary_cross_entropy_with_logits(wide(logits), target, reduction="none"), reduction, known)
 
 
-def gaussian_nll(output: Tensor, target: Tensor, log_std: Tensor, reduction: Reduction) -> Tensor:
+def gaussian_nll(
+    output: Tensor, target: Tensor, log_std: Tensor, reduction: Reduction, known: Tensor | None = None
+) -> Tensor:
     """Negative log-density of `target` under N(output, exp(log_std)^2), in nats, with one learnt deviation.
 
     0.5 ((target - output) / s)^2 + log s + 0.5 log 2 pi. Learning s balances reconstruction against the divergence
     by itself (Rybkin et al. 2021, "Simple and Effective VAE Training with Calibrated Decoders").
     """
     scaled = (target - wide(output)) * torch.exp(-log_std)
-    return _per_row(0.5 * scaled.square() + log_std + 0.5 * math.log(2 * math.pi), reduction)
+    return per_row(0.5 * scaled.square() + log_std + 0.5 * math.log(2 * math.pi), reduction, known)
 
 
 def as_real(logits: Tensor) -> Tensor:

@@ -21,7 +21,9 @@ Weight = float | Callable[[float], float]
 class Batch:
     """The rows of one step, and the randomness that goes with them.
 
-    x: [batch, features], scaled, float32. y: [batch] int64 class of each row, -1 unlabelled, or None.
+    x: [batch, features], scaled, float32: what the encoder sees. target: what is to be reconstructed, where that is
+    not x. known: [batch, features], 1 where the target's value is known and counts, 0 where it is missing; None: all
+    are known. y: [batch] int64 class of each row, -1 unlabelled, or None.
     progress: how much of training is done, 0 to 1, for what fades as training goes on.
     """
 
@@ -29,6 +31,8 @@ class Batch:
     generator: torch.Generator
     y: Tensor | None = None
     progress: float = 0.0
+    target: Tensor | None = None
+    known: Tensor | None = None
     _kept: dict[str, tuple[frozenset[str], Tensor]] = field(default_factory=dict, repr=False)
 
     def normal(self, *shape: int) -> Tensor:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from aae.checkpoint import RunDirectory
-from aae.config import Config, check, from_dict, learns_labels, plain, to_dict
-from aae.data import Dataset, Splits, load
-from aae.errors import ConfigError, Interrupted, RunError
+from aae.config import Config, check, from_dict, learns_labels, plain, replace, to_dict
+from aae.data import MEMORY, Dataset, Splits, dataset, load
+from aae.errors import Interrupted, RunError
 from aae.game import Game, Row
 from aae.hardware import device_of, precision_of, using_threads
 from aae.inference import Run
@@ -43,14 +43,15 @@ def train(
     config: Config,
     out: str | Path | None = None,
     *,
-    data: Dataset | None = None,
+    data: Any = None,
     listener: Listener | None = None,
     steer: Steer | None = None,
 ) -> Run:
     """Train a model in a new run directory and return the run.
 
     out: the directory, which must not exist or be empty; None: runs/RECIPE, numbered if that is taken.
-    data: the data to train on; None: what `config.data` names.
+    data: the data to train on; None: what `config.data` names. A `Dataset`, or anything that `aae.data.dataset` takes
+    (arrays, tensors, ...), or a pair of rows and labels. With fewer training rows than `batch_size`, a step takes all.
     listener: called with a `Progress` after every step.
     steer: called after every step as well, with what may then be changed; see `Steer`.
 
@@ -58,8 +59,8 @@ def train(
     longer finite; Interrupted after Ctrl-C or SIGTERM, when everything so far has been saved.
     """
     check(config)
-    data = load(config.data) if data is None else data
-    _check_rows(config, data)
+    data, source = _given(config, data)
+    config = replace(config, {"batch_size": batch_size(config, data), "data.source": source})
     path = free_directory(config.recipe) if out is None else Path(out)
     device = device_of(config.device)
     game = Game.new(config, data, device)
@@ -117,13 +118,19 @@ def _sizes(splits: Splits) -> dict[str, int]:
     return {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
 
 
-def _check_rows(config: Config, data: Dataset) -> None:
-    rows = len(data.splits.train)
-    if rows < config.batch_size:
-        raise ConfigError(
-            f"batch_size = {config.batch_size} is more than the {rows} training rows; set --batch-size {max(1, rows)} "
-            "or less"
-        )
+def _given(config: Config, data: Any) -> tuple[Dataset, str]:
+    """The data to train on, and what `data.source` will say of it in the run directory."""
+    if data is None:
+        return load(config.data), config.data.source
+    if isinstance(data, Dataset):
+        return data, MEMORY if data.source is None else data.source
+    x, y = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
+    return dataset(x, y, config.data), MEMORY
+
+
+def batch_size(config: Config, data: Dataset) -> int:
+    """Rows in one step: as configured, or all training rows if there are fewer."""
+    return min(config.batch_size, len(data.splits.train))
 
 
 def _continue(directory: RunDirectory, game: Game, listener: Listener | None, steer: Steer | None) -> Run:

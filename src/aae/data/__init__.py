@@ -6,6 +6,7 @@ The path of one array::
       -> read          sources.py   Raw: the array as stored, labels numbered, own test rows counted
            arrays.py, idx.py        file formats; sizes are checked before memory is asked for
            mnist.py, download.py    finding the files, or fetching them
+           memory.py                what a Python user holds: arrays, tensors, torch Datasets, batches
            labels.py                numbers or text -> 0, 1, ... and -1 for unlabelled
       -> axes, flatten layout.py    vectors or images? -> [n, features], channels first
       -> check_finite  layout.py    NaN and infinity are refused by row and column
@@ -19,10 +20,10 @@ The path of one array::
     the way out: original(Scaling(spec).invert(u), spec)   original units, in the layout that came in
 """
 
-from aae.data.dataset import Dataset, load
+from aae.data.dataset import MEMORY, Dataset, dataset, load
 from aae.data.layout import original, rows
 from aae.data.scaling import Scaling
 from aae.data.sources import Raw, read
 from aae.data.splits import Splits
 
-__all__ = ["Dataset", "Raw", "Scaling", "Splits", "load", "original", "read", "rows"]
+__all__ = ["MEMORY", "Dataset", "Raw", "Scaling", "Splits", "dataset", "load", "original", "read", "rows"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,12 +13,15 @@ from numpy.typing import NDArray
 from aae.config import Data, DataSpec
 from aae.data.labelled import choose_labelled
 from aae.data.layout import axes, check_finite, compact, flatten, numbers
+from aae.data.memory import gathered
 from aae.data.scaling import Fitted, fit
 from aae.data.sources import Raw, read
-from aae.data.splits import Splits, split
-from aae.errors import ConfigError
+from aae.data.splits import Splits, given, split
+from aae.errors import ConfigError, DataError
 
 FULL_BYTE = (0.0, 255.0)
+MEMORY = "memory"
+"""The name, and as a setting the source, of data that was passed in Python."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +40,8 @@ class Dataset:
     """What was inferred, in words, a line each."""
     labelled: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     """Numbers of the training rows whose labels may be learnt from, ascending: see `choose_labelled`."""
+    source: str | None = None
+    """What `data.source` was when it was loaded; None for data passed in Python."""
 
 
 def load(config: Data) -> Dataset:
@@ -49,12 +55,43 @@ def load(config: Data) -> Dataset:
             f"--data-dir {config.directory} would be ignored: --data {config.source} is not read from a data "
             "folder. Leave it out."
         )
+    if config.source == MEMORY:
+        raise DataError(
+            "the data was passed in Python and is in no file; pass it again, as in "
+            "run.report(data=aae.data.dataset(X, y))"
+        )
     raw = read(config.source, config.directory, config.layout)
-    where = f"--data {config.source}"
+    return _prepared(raw, config, split(len(raw.x), raw.own_test, config), f"--data {config.source}", config.source)
+
+
+def dataset(
+    x: Any,
+    y: Any = None,
+    config: Data | None = None,
+    *,
+    name: str = MEMORY,
+    splits: Splits | Literal["random", "all"] = "random",
+) -> Dataset:
+    """A Dataset from what is in memory: arrays of any type and order, tensors, a torch Dataset, or batches.
+
+    x: rows [n, ...]; a torch Dataset or an iterable of batches may hold pairs of rows and labels. It is not changed.
+    y: labels [n], numbers or text, -1 or empty for an unlabelled row. config: layout, scaling, and shares of the
+    splits; its source is not read. splits: "random" as for files, "all" (every row trains, nothing is held out, and
+    a single row will do), or the row numbers themselves. DataError names the row and column of what is wrong.
+    """
+    config = Data() if config is None else config
+    x, y = gathered(x, y, name)
+    raw = Raw.of(x, y, name)
+    n = len(raw.x)
+    parts = split(n, 0, config, name) if splits == "random" else given(n, splits, name)
+    return _prepared(raw, config, parts, name)
+
+
+def _prepared(raw: Raw, config: Data, splits: Splits, where: str, source: str | None = None) -> Dataset:
+    """Lay out, check, and learn the scaling from the training rows."""
     layout = axes(raw.x.shape, config.layout, where)
     flat = flatten(numbers(raw.x, where), layout.channels_last)
     check_finite(flat, layout.shape, where)
-    splits = split(len(flat), raw.own_test, config)
     flat = compact(flat)
     images = len(layout.shape) > 1
     fitted = fit(flat, splits.train, config.scaling, images, _known_range(raw))
@@ -74,7 +111,8 @@ def load(config: Data) -> Dataset:
     x = torch.from_numpy(flat if flat.flags.writeable else flat.copy())
     y = None if raw.y is None else torch.from_numpy(raw.y)
     labelled = choose_labelled(raw.y, raw.classes, splits.train, config)
-    return Dataset(spec, x, y, splits, fingerprint(x, y), notes(spec, splits, fitted), labelled)
+    found = fingerprint(x, y)
+    return Dataset(spec, x, y, splits, found, notes(spec, splits, fitted), labelled, source)
 
 
 def _known_range(raw: Raw) -> tuple[float, float] | None:

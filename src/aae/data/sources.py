@@ -39,6 +39,16 @@ class Raw:
     limits: tuple[float, float] | None = None
     """Least and largest possible value, where the source says so."""
 
+    @classmethod
+    def of(cls, array: NDArray[Any], labels: NDArray[Any] | None, name: str) -> Raw:
+        """An array of rows and, if there, its labels, numbered; DataError if they do not go together."""
+        if not array.ndim:
+            raise DataError(f"{name}: holds a single number; expected an array of rows")
+        if labels is None:
+            return cls(name, array)
+        y, classes = number_labels(labels, len(array), name)
+        return cls(name, array, y, classes)
+
 
 def read(source: str | Path, directory: str | None = None, layout: str = "auto") -> Raw:
     """Read `digits`, `mnist` (from `directory`, see `read_mnist`), or the .npy or .npz file at a path.
@@ -75,12 +85,7 @@ def _file(path: Path) -> Raw:
     if suffix not in SUFFIXES:
         raise DataError(f"--data {path}: files of this kind cannot be read; expected .npy or .npz")
     array, labels = (read_npy(path), None) if suffix == ".npy" else read_npz(path)
-    if not array.ndim:
-        raise DataError(f"{path}: holds a single number; expected an array of rows")
-    if labels is None:
-        return Raw(path.name, array)
-    y, classes = number_labels(labels, len(array), str(path))
-    return Raw(path.name, array, y, classes)
+    return Raw.of(array, labels, path.name)
 
 
 def _nothing_at(path: Path) -> str:

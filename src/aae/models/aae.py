@@ -67,7 +67,7 @@ class AAE(Model):
         )
 
     def reconstruction_losses(self, batch: Batch) -> Losses:
-        return {"reconstruction": self.error(self.decoder, self.sample_codes(batch), batch.x)}
+        return {"reconstruction": self.error(self.decoder, self.sample_codes(batch), batch)}
 
     def discriminator_losses(self, batch: Batch) -> Losses:
         real = self.seen(self.prior.sample(len(batch.x), batch.generator), batch)

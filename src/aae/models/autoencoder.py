@@ -30,7 +30,7 @@ class Autoencoder(Model):
         )
 
     def reconstruction_losses(self, batch: Batch) -> Losses:
-        return {"reconstruction": self.error(self.decoder, self.encoder(batch.x), batch.x)}
+        return {"reconstruction": self.error(self.decoder, self.encoder(batch.x), batch)}
 
     def encode(self, x: Tensor) -> Tensor:
         return self.encoder(x)

@@ -10,8 +10,9 @@ from aae import objectives
 from aae.config import Config, DataSpec
 from aae.errors import ConfigError
 from aae.networks import MLP, Decoder
+from aae.phases import Batch
 
-ReconstructionLoss = Callable[[Decoder, Tensor, Tensor], Tensor]
+ReconstructionLoss = Callable[[Decoder, Tensor, Batch], Tensor]
 
 
 def mlp(config: Config, wide_in: int, hidden: tuple[int, ...], wide_out: int) -> MLP:
@@ -37,16 +38,16 @@ def decoder(config: Config, spec: DataSpec) -> Decoder:
 
 
 def reconstruction_error(config: Config) -> ReconstructionLoss:
-    """The loss (decoder, codes, rows) -> scalar that the settings ask for."""
+    """The loss (decoder, codes, batch) -> scalar that the settings ask for, over the values that are known."""
     chosen = config.reconstruction
 
-    def error(decoder: Decoder, z: Tensor, x: Tensor) -> Tensor:
-        output = decoder(z)
+    def error(decoder: Decoder, z: Tensor, batch: Batch) -> Tensor:
+        output, x, known = decoder(z), batch.x if batch.target is None else batch.target, batch.known
         if chosen.loss == "bce":
-            return objectives.bce(output, x, chosen.reduction)
+            return objectives.bce(output, x, chosen.reduction, known)
         if chosen.loss == "gaussian":
-            return objectives.gaussian_nll(decoder.mean(output), x, decoder.log_std, chosen.reduction)
+            return objectives.gaussian_nll(decoder.mean(output), x, decoder.log_std, chosen.reduction, known)
         compare = objectives.mse if chosen.loss == "mse" else objectives.l1
-        return compare(decoder.mean(output), x, chosen.reduction)
+        return compare(decoder.mean(output), x, chosen.reduction, known)
 
     return error

@@ -49,7 +49,7 @@ class VAE(Model):
         mean, log_variance = self.posterior.parameters_of(self.encoder, batch.x)
         z = self.posterior.draw(mean, log_variance, batch)  # [batch, latent]
         divergence = objectives.kl_to_gaussian(mean, log_variance, self.prior_std)
-        return {"reconstruction": self.error(self.decoder, z, batch.x), "kl": divergence}
+        return {"reconstruction": self.error(self.decoder, z, batch), "kl": divergence}
 
     def encode(self, x: Tensor) -> Tensor:
         return self.posterior.centre(self.encoder, x)
