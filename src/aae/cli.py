@@ -112,6 +112,9 @@ def evaluate(
     run: RunPath,
     /,
     split: Literal["train", "validation", "test"] = "test",
+    full: Annotated[
+        bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Also measure decoded samples, beside bad controls.")
+    ] = False,
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Print JSON instead of a table.")] = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -120,7 +123,7 @@ def evaluate(
     from aae.progress import Console
 
     loaded = _run(run)
-    found = measure(loaded, split=split, data=_data_again(loaded.config, data_dir))
+    found = measure(loaded, split=split, data=_data_again(loaded.config, data_dir), full=full)
     if json:
         _print(_json(found))
     else:

@@ -14,18 +14,19 @@ import torch
 
 from aae import metrics
 from aae.config import replace
-from aae.data import Dataset, Scaling, load, original
+from aae.data import Dataset, Scaling, load, original, rows
 from aae.errors import ConfigError, DataError
+from aae.evidence import Yardstick
 from aae.inference import Run
 from aae.priors import Prior
+from aae.quality import LEAST_ROWS, MOST_ROWS, sample_quality
 from aae.storage import write_json
 from aae.training import check_same_data
 
 Array = np.ndarray
 SPLITS = ("train", "validation", "test")
-NEIGHBOURS = 5
-FLOOR_SEED = 20_151_118
-"""Seed of the prior samples that measures compare with; not one that training or sampling uses by default."""
+NEIGHBOURS, NEIGHBOURHOOD = 5, 12
+"""Neighbours that vote on a class, and those that trustworthiness and continuity look at."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,20 @@ def data_of(run: Run, source: str | None = None, directory: str | None = None) -
     return data
 
 
-def evaluate(run: Run, *, split: str = "test", data: Dataset | None = None) -> dict[str, Any]:
+def evaluate(run: Run, *, split: str = "test", data: Dataset | None = None, full: bool = False) -> dict[str, Any]:
     """Measure a run on one split and write RUN/metrics.json.
 
     Prior match (one draw of each row's code against fresh prior samples): `inside`, share of codes in the prior's
-    support; `empty_cells`, share of the prior's equal-probability cells that no code reaches; `c2st`, accuracy of a
-    freshly trained classifier that tells codes from prior, 0.5 at best; `max_ks`, largest distance between the
-    quantiles of an axis. Reconstruction: `mse` per feature in scaled units, `r2` against the mean row. Codes:
-    `knn_accuracy` of 5 neighbours, fitted on training codes. Each measure of prior match has its `_floor`.
+    support; `empty_cells`, share of the prior's equal-probability cells that no code reaches; `crowding`, codes in the
+    fullest cell by its fair share; `misplaced`, share of codes that would have to change cells; `c2st`, accuracy of a
+    freshly trained classifier that tells codes from prior, 0.5 at best; `mmd`, `energy` and `sliced_wasserstein`,
+    distances, the last by the prior's deviation; `max_ks`, largest distance between the quantiles of an axis. Each has
+    its `_floor`, and a test its `_p`. Reconstruction: `mse` per feature in scaled units, `r2` against the mean row,
+    `ssim` of images. Codes: `knn_accuracy` of 5 neighbours, fitted on training codes; `trustworthiness` and
+    `continuity` of 12 neighbours on at most 2,000 rows.
+
+    full: also hold decoded samples against held-out rows, with floors and bad controls, which takes minutes on large
+    data; see `aae.quality.sample_quality`.
 
     Raises ConfigError for an unknown split, RunError if the data is not what the run was trained on.
     """
@@ -76,8 +83,19 @@ def evaluate(run: Run, *, split: str = "test", data: Dataset | None = None) -> d
     found["training_seconds"] = sum(row["seconds"] for row in run.history)
     drawn = run.encode(held.x, sample=True)
     found |= measure(data, train, held, run.encode(train.x), run.encode(held.x), run.reconstruct(held.x), drawn, prior)
+    if full and prior is not None:
+        found |= quality(run, data, train, held)
     write_json(run.path / "metrics.json", found)
     return found
+
+
+def quality(run: Run, data: Dataset, train: Rows, held: Rows) -> dict[str, Any]:
+    """Decoded samples of the prior against held-out rows; see `aae.quality.sample_quality`."""
+    new = run.sample(min(max(len(held), LEAST_ROWS), MOST_ROWS))
+    if data.spec.is_image:
+        return sample_quality(*(pictures(x, data) for x in (new, held.x, train.x)))
+    scaling = Scaling(data.spec)
+    return sample_quality(*(scaling.apply(rows(x, data.spec)).numpy() for x in (new, held.x, train.x)))
 
 
 def measure(
@@ -89,7 +107,7 @@ def measure(
     decoded: Array,
     drawn: Array | None = None,
     prior: Prior | None = None,
-) -> dict[str, float | int]:
+) -> dict[str, Any]:
     """Every number that can be had from codes [n, latent] and decoded rows; `drawn` are codes to match the prior."""
     scaling = Scaling(data.spec)
 
@@ -98,38 +116,29 @@ def measure(
         return scaling.apply(flat).numpy()
 
     truth, guess = scaled(held.x), scaled(decoded)
-    found: dict[str, float | int] = {
+    found: dict[str, Any] = {
         "mse": metrics.pixel_mse(truth, guess),
         "r2": metrics.r2_against_mean(truth, guess, scaled(train.x).mean(0)),
     }
     if held.y is not None and train.y is not None and (held.y >= 0).any():
         found["knn_accuracy"] = metrics.knn_accuracy(train_codes, train.y, codes, held.y, k=NEIGHBOURS)
+    if data.spec.is_image and min(data.spec.shape[-2:]) >= 3:
+        found["ssim"] = metrics.ssim(pictures(held.x, data), pictures(decoded, data))
+    if len(held) > 2 * NEIGHBOURHOOD:
+        near = metrics.neighbourhoods(truth, codes, k=NEIGHBOURHOOD)
+        found |= {"trustworthiness": near.trustworthiness, "continuity": near.continuity, "neighbourhood_rows": near.n}
     if prior is not None:
-        found |= prior_match(prior, codes if drawn is None else drawn)
+        z = np.asarray(codes if drawn is None else drawn, dtype=np.float64)
+        found |= Yardstick(prior, len(z)).full(z)
     return found
 
 
-def bins_for(n: int) -> int:
-    """Cells along an axis: 20, or 10 when fewer than 2,000 codes would leave too many of 400 cells empty by chance."""
-    return 20 if n >= 2000 else 10
+def pictures(x: Array, data: Dataset) -> Array:
+    """Images in original units, [n, *shape], with channels first and the least and largest possible value at 0 and 1.
 
-
-def prior_match(prior: Prior, codes: Array) -> dict[str, float | int]:
-    """How well codes [n, latent] follow the prior, each number with what the prior itself would score."""
-    generator = torch.Generator().manual_seed(FLOOR_SEED)
-    fresh, other = (prior.sample(len(codes), generator).numpy() for _ in range(2))
-    unit, bins = prior.cdf(torch.from_numpy(codes).double()).numpy(), bins_for(len(codes))
-    axes = min(prior.latent, 2)
-    found: dict[str, float | int] = {
-        "inside": float(prior.contains(torch.from_numpy(codes)).double().mean()),
-        "inside_floor": prior.inside_mass,
-        "empty_cells": metrics.empty_share(unit, bins),
-        "empty_cells_floor": metrics.empty_share_floor(len(codes), bins, axes),
-        "bins": bins,
-        "max_ks": metrics.max_ks(unit),
-        "max_ks_floor": metrics.max_ks(prior.cdf(torch.from_numpy(fresh).double()).numpy()),
-    }
-    if len(codes) >= metrics.C2ST_LEAST_ROWS:  # fewer leave a classifier nothing to learn from
-        found["c2st"] = metrics.c2st(codes, fresh).accuracy
-        found["c2st_floor"] = metrics.c2st(other, fresh).accuracy
-    return found
+    Where the data has no such bounds, those of its rows are taken, and what lies beyond is cut off.
+    """
+    low, high = data.spec.minimum, data.spec.maximum
+    low, high = (float(data.x.min()) if low is None else low), (float(data.x.max()) if high is None else high)
+    flat = np.clip((rows(x, data.spec).numpy() - low) / (high - low if high > low else 1.0), 0, 1)
+    return flat.reshape(len(flat), *data.spec.shape)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,6 +23,10 @@ from aae.data import Dataset, Scaling
 from aae.errors import ConfigError, TrainingError
 from aae.models import build
 from aae.phases import Batch, Model, evaluate, parameters_of, step
+from aae.priors import build as build_prior
+
+if TYPE_CHECKING:
+    from aae.evidence import Yardstick
 
 HELD_OUT_ROWS = 2000
 """Rows of the validation and test splits behind the loss curves; the splits are shuffled, so the first ones will do."""
@@ -52,6 +56,8 @@ class Game:
     """Time spent in the steps of this epoch so far, over all processes that worked on it."""
     changes: list[Row] = field(default_factory=list)
     """Learning rates changed while training, oldest first: `step` from which it holds, `phase`, `learning_rate`."""
+    yardstick: Yardstick | None = None
+    """What held-out codes are measured with; made after the first epoch."""
 
     @classmethod
     def new(cls, config: Config, data: Dataset, device: torch.device) -> Game:
@@ -203,6 +209,22 @@ class Game:
         return found
 
     @torch.no_grad()
+    def prior_match(self, epoch: int) -> Row:
+        """How well the codes of held-out rows follow the prior: validation rows, or test rows where there are none."""
+        if self.config.model.kind == "autoencoder":
+            return {}
+        from aae.evidence import Yardstick, after_epoch  # here, so that the first step does not wait for SciPy
+
+        splits = self.data.splits
+        rows = torch.from_numpy((splits.validation if len(splits.validation) else splits.test)[:HELD_OUT_ROWS])
+        if len(rows) == 0:
+            return {}
+        if self.yardstick is None:
+            self.yardstick = Yardstick(build_prior(self.config.prior, self.config.model.latent), len(rows))
+        generator = torch.Generator(self.device).manual_seed((self.config.seed * 1_000_003 + epoch) % 2**63)
+        return after_epoch(self.yardstick, self.model.sample_codes(self.batch(rows, generator)))
+
+    @torch.no_grad()
     def keep_frame(self, epoch: int) -> None:
         """Keep the codes of the first training rows for the animation, if this epoch is one of its frames."""
         epochs = self.config.epochs
@@ -224,6 +246,7 @@ class Game:
         }
         row |= {f"{name}_train": value for name, value in self.mean_losses().items()}
         row |= self.held_out_losses(epoch, precision)
+        row |= self.prior_match(epoch)
         self.history.append(row)
         self.keep_frame(epoch)
         self.sums, self.epoch_seconds = {}, 0.0

@@ -29,7 +29,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Measure:
-    """A row of the table of numbers: what `key` of the metrics means and what a perfect prior match would score."""
+    """A row of the table of numbers: what `key` of the metrics means; `key`_floor is its floor, `key`_p a p-value."""
 
     key: str
     name: str
@@ -46,10 +46,25 @@ MEASURES = (
     ),
     Measure("inside", "Inside the prior", "share of codes in the prior's support", percent=True),
     Measure("empty_cells", "Empty cells", "share of the prior's equal-probability cells without a code", percent=True),
+    Measure("crowding", "Fullest cell", "codes in the fullest cell, by the fair share of a cell"),
+    Measure("misplaced", "Misplaced codes", "share of codes that would have to change cells", percent=True),
     Measure("max_ks", "Largest axis distance", "Kolmogorov-Smirnov distance of codes from prior, worst axis"),
+    Measure("sliced_wasserstein", "Sliced Wasserstein", "how far codes would have to move, by the prior's deviation"),
+    Measure("energy", "Energy coefficient", "0: codes and prior are one; 1: two separate points"),
+    Measure("mmd", "Kernel discrepancy", "squared maximum mean discrepancy, unbiased, three Gaussian kernels"),
     Measure("mse", "Reconstruction error", "mean squared error per feature, scaled units"),
     Measure("r2", "Explained variation", "1 - error / error of the mean row; 0: no better than the mean"),
+    Measure("ssim", "Structural similarity", "of images and their reconstructions, 7 x 7 windows; 1: equal"),
     Measure("knn_accuracy", "Neighbour accuracy", "5 nearest training codes vote on each code's class", percent=True),
+    Measure("trustworthiness", "Trustworthiness", "1: a code's 12 neighbours are the row's; random codes: about 0.5"),
+    Measure("continuity", "Continuity", "1: a row's 12 neighbours stay the code's; random codes: about 0.5"),
+    Measure("fid", "Frechet distance of samples", "in features of a digit network, not comparable to Inception's"),
+    Measure("kid", "Kernel distance of samples", "the same features, cubic kernel, unbiased"),
+    Measure("precision", "Precision of samples", "share of samples near real rows; blur raises it", percent=True),
+    Measure("recall", "Recall of samples", "share of real rows near samples", percent=True),
+    Measure("density", "Density of samples", "real rows around a sample, by 5; blur raises it"),
+    Measure("coverage", "Coverage of samples", "share of real rows with a sample nearby", percent=True),
+    Measure("memorisation", "Memorisation ratio", "distance to the nearest training row, by that of unseen real rows"),
 )
 
 
@@ -94,21 +109,66 @@ def _contents(sections: list[Section]) -> str:
     return f"<nav aria-label=Contents>{links}<a href='#next'>Use this model</a><a href='#settings'>Settings</a></nav>"
 
 
-def _numbers(numbers: dict[str, Any]) -> str:
-    rows = []
+def table_rows(numbers: dict[str, Any]) -> list[tuple[Measure, str, str, str]]:
+    """Each measure among the numbers with its value, floor and p-value in words, "" where it has none."""
+    found = []
     for measure in MEASURES:
         if measure.key in numbers:
-            floor = numbers.get(f"{measure.key}_floor")
+            floor, p = numbers.get(f"{measure.key}_floor"), numbers.get(f"{measure.key}_p")
             best = "" if floor is None else measure.text(floor)
-            value = measure.text(numbers[measure.key])
-            rows.append(
-                f"<tr><th scope=row>{measure.name}<small>{_text(measure.meaning)}</small></th>"
-                f"<td>{value}</td><td>{best}</td></tr>"
-            )
+            found.append((measure, measure.text(numbers[measure.key]), best, "" if p is None else p_text(p)))
+    return found
+
+
+def p_text(p: float) -> str:
+    """A p-value: two digits, or a bound."""
+    return f"{p:.2g}" if p >= 0.001 else "< 0.001"
+
+
+def _numbers(numbers: dict[str, Any]) -> str:
+    body = "".join(
+        f"<tr><th scope=row>{measure.name}<small>{_text(measure.meaning)}</small></th>"
+        f"<td>{value}</td><td>{best}</td><td>{_text(p)}</td></tr>"
+        for measure, value, best, p in table_rows(numbers)
+    )
+    note = (
+        "The floor is what a second sample of the prior scores in place of the codes, or real rows in place of decoded "
+        "samples: no model can do better than by chance. With many rows the slightest difference has a small p-value, "
+        "so read the size first."
+    )
     return (
         "<section id=numbers><h2>Numbers</h2><div class=scroll><table><thead><tr><th>Measure</th><th>This run</th>"
-        "<th>The prior itself</th></tr></thead><tbody>" + "".join(rows) + "</tbody></table></div></section>"
+        f"<th>Floor</th><th>p-value</th></tr></thead><tbody>{body}</tbody></table></div>"
+        f"<p class=notes>{note}</p></section>{_controls(numbers)}"
     )
+
+
+def _controls(numbers: dict[str, Any]) -> str:
+    """Samples beside what is bad on purpose: a measure that a bad control passes proves nothing."""
+    controls = numbers.get("controls")
+    if not controls:
+        return ""
+    kept, columns = beside_controls(numbers, controls)
+    head = "".join(f"<th>{_text(name)}</th>" for name in columns)
+    body = "".join(
+        f"<tr><th scope=row>{m.name}</th>" + "".join(f"<td>{m.text(n[m.key])}</td>" for n in columns.values()) + "</tr>"
+        for m in kept
+    )
+    return (
+        "<section id=controls><h2>Samples beside bad controls</h2><div class=scroll><table><thead><tr><th>Measure</th>"
+        f"{head}</tr></thead><tbody>{body}</tbody></table></div><p class=notes>{numbers['samples']:,} rows on each "
+        f"side; {_text(numbers['features'])}. Where a bad control does as well as real rows, the measure proves "
+        "nothing.</p></section>"
+    )
+
+
+def beside_controls(
+    numbers: dict[str, Any], controls: dict[str, Any]
+) -> tuple[list[Measure], dict[str, dict[str, Any]]]:
+    """The measures of samples, and the numbers of this run, of real rows and of each control, by column."""
+    floor = {m.key: numbers[f"{m.key}_floor"] for m in MEASURES if f"{m.key}_floor" in numbers}
+    columns = {"This run": numbers, "Real rows": floor, **controls}
+    return [m for m in MEASURES if all(m.key in one for one in columns.values())], columns
 
 
 def _side_by_side(compared: dict[str, Any]) -> str:

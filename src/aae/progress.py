@@ -77,21 +77,34 @@ class Console:
             yield listen
 
     def numbers(self, found: dict[str, Any]) -> None:
-        """The measures of a run as a table, each beside what the prior itself scores."""
-        from aae.page import MEASURES
+        """The measures of a run as a table, each beside its floor: what the prior itself, or real data, scores."""
+        from aae.page import table_rows
 
         if self.quiet:
             return
         table = Table(
             title=f"on {found['rows']:,} {found['split']} rows", title_justify="left", box=None, pad_edge=False
         )
-        for name, side in (("measure", "left"), ("this run", "right"), ("the prior itself", "right")):
+        for name, side in (("measure", "left"), ("this run", "right"), ("floor", "right"), ("p-value", "right")):
             table.add_column(name, justify=side)  # type: ignore[arg-type]
-        for measure in MEASURES:
-            if measure.key in found:
-                floor = found.get(f"{measure.key}_floor")
-                best = "" if floor is None else measure.text(floor)
-                table.add_row(measure.name, measure.text(found[measure.key]), best)
+        for measure, *cells in table_rows(found):
+            table.add_row(measure.name, *cells)
+        self.rich.print(table)
+        controls = found.get("controls")
+        if controls:
+            self.controls(found, controls)
+
+    def controls(self, found: dict[str, Any], controls: dict[str, Any]) -> None:
+        """Decoded samples beside real rows and beside what is bad on purpose."""
+        from aae.page import beside_controls
+
+        kept, columns = beside_controls(found, controls)
+        title = f"\nsamples beside bad controls, {found['samples']:,} rows each; {found['features']}"
+        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+        for name in ("measure", *columns):
+            table.add_column(name.lower(), justify="left" if name == "measure" else "right")
+        for measure in kept:
+            table.add_row(measure.name, *(measure.text(one[measure.key]) for one in columns.values()))
         self.rich.print(table)
 
 

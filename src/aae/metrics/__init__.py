@@ -1,6 +1,7 @@
 """Arrays in, numbers out: what a run is judged by, usable on anybody's arrays."""
 
-from aae.metrics.neighbours import knn_accuracy
+from aae.metrics.neighbours import Neighbourhoods, knn_accuracy, neighbourhoods
+from aae.metrics.occupancy import Partition, crowding, hole_share, misplaced, planes
 from aae.metrics.prior_match import (
     C2ST,
     C2ST_LEAST_ROWS,
@@ -9,20 +10,42 @@ from aae.metrics.prior_match import (
     empty_share,
     empty_share_floor,
     inside_share,
+    ks_of_uniform,
     max_ks,
 )
-from aae.metrics.reconstruction import pixel_mse, r2_against_mean
+from aae.metrics.reconstruction import pixel_mse, r2_against_mean, ssim
+from aae.metrics.samples import PRDC, frechet_distance, kernel_distance, memorisation_ratio, prdc
+from aae.metrics.two_sample import TwoSample, energy, ks_by_axis, mmd, sliced_wasserstein
 
 __all__ = [
     "C2ST",
     "C2ST_LEAST_ROWS",
+    "PRDC",
+    "Neighbourhoods",
+    "Partition",
+    "TwoSample",
     "c2st",
     "cells",
+    "crowding",
     "empty_share",
     "empty_share_floor",
+    "energy",
+    "frechet_distance",
+    "hole_share",
     "inside_share",
+    "kernel_distance",
     "knn_accuracy",
+    "ks_by_axis",
+    "ks_of_uniform",
     "max_ks",
+    "memorisation_ratio",
+    "misplaced",
+    "mmd",
+    "neighbourhoods",
     "pixel_mse",
+    "planes",
+    "prdc",
     "r2_against_mean",
+    "sliced_wasserstein",
+    "ssim",
 ]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.manifold import trustworthiness as _trustworthiness
 from sklearn.neighbors import KNeighborsClassifier
 
 from aae.errors import DataError
-from aae.metrics.checks import Floats, rows
+from aae.metrics.checks import Floats, floats, rows
 
 UNLABELLED = -1
+MOST_ROWS = 2000
+"""Rows that `neighbourhoods` looks at: it ranks every row by its distance to every other."""
 
 
 def knn_accuracy(
@@ -45,3 +49,39 @@ def _labelled(codes: npt.ArrayLike, labels: npt.ArrayLike, which: str) -> tuple[
     if len(x) != len(y):
         raise DataError(f"{len(x)} rows in {which}_codes, but {len(y)} in {which}_labels; expected the same")
     return x[y != UNLABELLED], y[y != UNLABELLED]
+
+
+@dataclass(frozen=True)
+class Neighbourhoods:
+    """How far the neighbours of a row are also those of its code, 0 to 1; codes at random score about one half."""
+
+    trustworthiness: float
+    """1 - penalty for rows that are among a code's k nearest without being among the row's own: false neighbours."""
+    continuity: float
+    """1 - penalty for the row's k nearest that are not among the code's: torn neighbourhoods."""
+    n: int
+    """Rows looked at."""
+
+
+def neighbourhoods(
+    x: npt.ArrayLike, codes: npt.ArrayLike, *, k: int = 12, most_rows: int = MOST_ROWS, seed: int = 0
+) -> Neighbourhoods:
+    """Trustworthiness and continuity of codes [n, d] of rows x [n, ...], under Euclidean distances in both.
+
+    Both are 1 - 2 / (n k (2 n - 3 k - 1)) times the sum over rows and their wrong neighbours of (rank - k); continuity
+    is trustworthiness with codes and rows changing places. At most `most_rows` rows are looked at, chosen at random by
+    `seed`; a smaller n makes both look at a coarser scale, so compare values of the same n only.
+
+    Raises DataError for different numbers of rows, NaN, or fewer than 2 k + 1 rows.
+    Source: Venna and Kaski, "Local multidimensional scaling", Neural Networks 19 (2006), section 3.
+    """
+    flat = floats(x, "x")
+    rows_x, z = rows(flat.reshape(len(flat), -1), "x"), rows(codes, "codes")
+    if len(rows_x) != len(z):
+        raise DataError(f"{len(rows_x)} rows in x, but {len(z)} codes; encode every row once")
+    n = min(len(z), most_rows)
+    if k < 1 or n < 2 * k + 1:
+        raise DataError(f"{n} rows are too few for {k} neighbours; give {2 * k + 1} or more, and k of 1 or more")
+    chosen = np.random.default_rng(seed).permutation(len(z))[:n]
+    a, b = rows_x[chosen], z[chosen]
+    return Neighbourhoods(float(_trustworthiness(a, b, n_neighbors=k)), float(_trustworthiness(b, a, n_neighbors=k)), n)

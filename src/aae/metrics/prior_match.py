@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom
+from scipy.stats import binom, kstwo
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold
 
@@ -125,7 +125,16 @@ def max_ks(unit: npt.ArrayLike) -> float:
     unit: [n, d] as for `cells`; a value outside [0, 1] counts as beyond that end. 0 to 1; exact samples of the prior
     give about 0.87 / sqrt(n) for one axis, more for the largest of several.
     """
+    return float(ks_of_uniform(unit)[0].max())
+
+
+def ks_of_uniform(unit: npt.ArrayLike) -> tuple[Floats, float]:
+    """Kolmogorov-Smirnov distances [d] of each axis from uniform, as for `max_ks`, and the p-value of the largest.
+
+    The p-value is the exact one of the largest distance times d, at most 1: Bonferroni.
+    """
     u = np.clip(np.sort(rows(unit, "unit"), axis=0), 0, 1)  # [n, d]
-    n = len(u)
+    n, d = u.shape
     step = np.arange(n)[:, None] / n
-    return float(max(np.max(u - step), np.max(step + 1 / n - u)))
+    distances = np.maximum((u - step).max(0), (step + 1 / n - u).max(0))
+    return distances, float(min(1.0, d * kstwo.sf(distances.max(), n)))
