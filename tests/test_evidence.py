@@ -1,0 +1,107 @@
+"""A prior as a yardstick: by its map and by samples alone, after each epoch and in the evaluation."""
+
+import numpy as np
+import pytest
+import torch
+
+from aae import priors
+from aae.config import Prior as Settings
+from aae.evaluation import evaluate
+from aae.evidence import Yardstick, after_epoch
+
+
+class SamplesOnly:
+    """A prior of which nothing is known but samples and its support."""
+
+    def __init__(self, prior):
+        self.prior, self.inside_mass = prior, 1.0
+
+    def sample(self, n, y=None, generator=None):
+        return self.prior.sample(n, generator=generator)
+
+    def contains(self, z):
+        return self.prior.contains(z)
+
+
+def uniform(latent=2):
+    return priors.build(Settings("uniform", 2.0), latent)
+
+
+def drawn(prior, n, seed=1):
+    return prior.sample(n, generator=torch.Generator().manual_seed(seed)).double().numpy()
+
+
+CHEAP = ("inside", "empty_cells", "crowding", "misplaced", "max_ks", "sliced_wasserstein")
+
+
+@pytest.mark.parametrize("latent", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["uniform", "gaussian"])
+def test_samples_of_the_prior_score_their_floor_by_map_and_by_samples(kind, latent):
+    prior = priors.build(Settings(kind, 2.0), latent)
+    codes = drawn(prior, 2500)
+    for one in (prior, SamplesOnly(prior)):
+        found = Yardstick(one, 2500).full(codes)
+        for name in CHEAP:
+            assert found[name] == pytest.approx(found[f"{name}_floor"], abs=0.02, rel=0.5)
+        assert abs(found["c2st"] - 0.5) < 0.04
+        assert abs(found["energy"]) < 0.005
+        assert min(found["max_ks_p"], found["c2st_p"], found["mmd_p"], found["energy_p"]) > 0.005
+        assert len(found["ks_by_axis"]) == latent
+
+
+@pytest.mark.parametrize("wrap", [lambda prior: prior, SamplesOnly])
+def test_a_hole_a_crowd_and_strays_are_each_named_by_a_number(wrap):
+    prior = uniform()
+    stick, codes = Yardstick(wrap(prior), 4000), drawn(prior, 4000)
+    floor = stick.cheap(codes)
+    holed = codes[~np.all(np.abs(codes - 1) < 0.5, axis=1)]  # one sixteenth of the square
+    assert stick.cheap(holed)["empty_cells"] == pytest.approx(1 / 16, abs=0.015)
+    crowded = np.concatenate([codes[:3000], np.full((1000, 2), 0.05)])
+    assert stick.cheap(crowded)["crowding"] == pytest.approx(100, rel=0.05)
+    assert stick.cheap(crowded)["misplaced"] > 0.25
+    strayed = codes + np.where(np.arange(4000) < 1000, 5.0, 0.0)[:, None]
+    assert stick.cheap(strayed)["inside"] == pytest.approx(0.75)
+    assert stick.cheap(strayed)["misplaced"] > 0.25
+    assert floor["misplaced"] < 0.15
+    found = stick.full(strayed)
+    assert max(found["mmd_p"], found["energy_p"], found["max_ks_p"], found["c2st_p"]) < 0.01
+
+
+def test_dependence_between_axes_is_seen_where_each_axis_alone_is_right():
+    prior = uniform(3)
+    codes = drawn(prior, 3000)
+    codes[:, 2] = codes[:, 0]
+    for one in (prior, SamplesOnly(prior)):
+        found = Yardstick(one, 3000).full(codes)
+        assert found["max_ks"] < 0.05
+        assert found["empty_cells"] > 0.25
+        assert found["c2st"] > 0.7
+
+
+def test_after_an_epoch_the_numbers_depend_on_the_codes_alone():
+    prior = uniform()
+    codes = torch.from_numpy(drawn(prior, 500)).float()
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    found = after_epoch(Yardstick(prior, 500), codes)
+    assert found == after_epoch(Yardstick(prior, 500), codes)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert set(found) == {*CHEAP, "energy"}
+    assert all(type(value) is float for value in found.values())
+
+
+def test_the_history_has_prior_match_of_held_out_codes(trained):
+    for row in trained.history:
+        assert {*CHEAP, "energy"} <= row.keys()
+    assert trained.history[-1]["inside"] > 0
+
+
+def test_the_evaluation_has_every_measure_with_its_floor(trained, digits):
+    found = evaluate(trained, data=digits)
+    tested = ("c2st", "mmd", "energy", "max_ks")
+    assert {f"{name}_floor" for name in (*CHEAP, *tested)} | {f"{name}_p" for name in tested} <= found.keys()
+    assert {"ssim", "trustworthiness", "continuity"} <= found.keys()
+    assert "fid" not in found
+    full = evaluate(trained, data=digits, full=True)
+    assert {"fid", "kid", "precision", "recall", "density", "coverage", "memorisation", "controls"} <= full.keys()
+    assert full["fid"] > full["fid_floor"]
