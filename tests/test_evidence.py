@@ -34,17 +34,16 @@ def drawn(prior, n, seed=1):
 CHEAP = ("inside", "empty_cells", "crowding", "misplaced", "max_ks", "sliced_wasserstein")
 
 
-@pytest.mark.parametrize("latent", [1, 2, 3])
-@pytest.mark.parametrize("kind", ["uniform", "gaussian"])
+@pytest.mark.parametrize(("kind", "latent"), [("uniform", 1), ("gaussian", 3)])
 def test_samples_of_the_prior_score_their_floor_by_map_and_by_samples(kind, latent):
     prior = priors.build(Settings(kind, 2.0), latent)
-    codes = drawn(prior, 2500)
+    codes = drawn(prior, 600)
     for one in (prior, SamplesOnly(prior)):
-        found = Yardstick(one, 2500).full(codes)
+        found = Yardstick(one, 600).full(codes)
         for name in CHEAP:
-            assert found[name] == pytest.approx(found[f"{name}_floor"], abs=0.02, rel=0.5)
-        assert abs(found["c2st"] - 0.5) < 0.04
-        assert abs(found["energy"]) < 0.005
+            assert found[name] == pytest.approx(found[f"{name}_floor"], abs=0.03, rel=0.5)
+        assert abs(found["c2st"] - 0.5) < 0.07
+        assert abs(found["energy"]) < 0.01
         assert min(found["max_ks_p"], found["c2st_p"], found["mmd_p"], found["energy_p"]) > 0.005
         assert len(found["ks_by_axis"]) == latent
 
@@ -54,8 +53,8 @@ def test_a_hole_a_crowd_and_strays_are_each_named_by_a_number(wrap):
     prior = uniform()
     stick, codes = Yardstick(wrap(prior), 4000), drawn(prior, 4000)
     floor = stick.cheap(codes)
-    holed = codes[~np.all(np.abs(codes - 1) < 0.5, axis=1)]  # one sixteenth of the square
-    assert stick.cheap(holed)["empty_cells"] == pytest.approx(1 / 16, abs=0.015)
+    holed = codes[~np.all(np.abs(codes - 1) < 1, axis=1)]  # a quarter of the square
+    assert stick.cheap(holed)["empty_cells"] == pytest.approx(0.25, abs=0.03)
     crowded = np.concatenate([codes[:3000], np.full((1000, 2), 0.05)])
     assert stick.cheap(crowded)["crowding"] == pytest.approx(100, rel=0.05)
     assert stick.cheap(crowded)["misplaced"] > 0.25
@@ -69,10 +68,10 @@ def test_a_hole_a_crowd_and_strays_are_each_named_by_a_number(wrap):
 
 def test_dependence_between_axes_is_seen_where_each_axis_alone_is_right():
     prior = uniform(3)
-    codes = drawn(prior, 3000)
+    codes = drawn(prior, 2000)
     codes[:, 2] = codes[:, 0]
     for one in (prior, SamplesOnly(prior)):
-        found = Yardstick(one, 3000).full(codes)
+        found = Yardstick(one, 2000).full(codes)
         assert found["max_ks"] < 0.05
         assert found["empty_cells"] > 0.25
         assert found["c2st"] > 0.7

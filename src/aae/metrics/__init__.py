@@ -15,7 +15,7 @@ from aae.metrics.prior_match import (
 )
 from aae.metrics.reconstruction import pixel_mse, r2_against_mean, ssim
 from aae.metrics.samples import PRDC, frechet_distance, kernel_distance, memorisation_ratio, prdc
-from aae.metrics.two_sample import TwoSample, energy, ks_by_axis, mmd, sliced_wasserstein
+from aae.metrics.two_sample import TwoSample, energy, ks_by_axis, ks_distances, mmd, sliced_wasserstein
 
 __all__ = [
     "C2ST",
@@ -36,6 +36,7 @@ __all__ = [
     "kernel_distance",
     "knn_accuracy",
     "ks_by_axis",
+    "ks_distances",
     "ks_of_uniform",
     "max_ks",
     "memorisation_ratio",

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.manifold import trustworthiness as _trustworthiness
-from sklearn.neighbors import KNeighborsClassifier
 
 from aae.errors import DataError
 from aae.metrics.checks import Floats, floats, rows
@@ -30,6 +28,8 @@ def knn_accuracy(
     codes: [n, d]; labels: integers [n], rows labelled -1 are left out. A tie goes to the smaller label.
     Raises DataError where shapes disagree, or fewer than k labelled training rows or no labelled test rows remain.
     """
+    from sklearn.neighbors import KNeighborsClassifier
+
     x, y = _labelled(train_codes, train_labels, "train")
     x_test, y_test = _labelled(test_codes, test_labels, "test")
     if x.shape[1] != x_test.shape[1]:
@@ -75,6 +75,8 @@ def neighbourhoods(
     Raises DataError for different numbers of rows, NaN, or fewer than 2 k + 1 rows.
     Source: Venna and Kaski, "Local multidimensional scaling", Neural Networks 19 (2006), section 3.
     """
+    from sklearn.manifold import trustworthiness
+
     flat = floats(x, "x")
     rows_x, z = rows(flat.reshape(len(flat), -1), "x"), rows(codes, "codes")
     if len(rows_x) != len(z):
@@ -84,4 +86,4 @@ def neighbourhoods(
         raise DataError(f"{n} rows are too few for {k} neighbours; give {2 * k + 1} or more, and k of 1 or more")
     chosen = np.random.default_rng(seed).permutation(len(z))[:n]
     a, b = rows_x[chosen], z[chosen]
-    return Neighbourhoods(float(_trustworthiness(a, b, n_neighbors=k)), float(_trustworthiness(b, a, n_neighbors=k)), n)
+    return Neighbourhoods(float(trustworthiness(a, b, n_neighbors=k)), float(trustworthiness(b, a, n_neighbors=k)), n)

@@ -9,9 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom, kstwo
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.model_selection import StratifiedKFold
 
 from aae.errors import DataError
 from aae.metrics.checks import Floats, rows
@@ -49,6 +46,10 @@ def c2st(a: npt.ArrayLike, b: npt.ArrayLike, *, folds: int = 5, seed: int = 0) -
     Source: Lopez-Paz and Oquab, "Revisiting classifier two-sample tests", ICLR 2017, section 3 (they hold out one
     half; we cross-validate, which uses every row).
     """
+    from scipy.stats import binom
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.model_selection import StratifiedKFold
+
     first, second = rows(a, "a", C2ST_LEAST_ROWS), rows(b, "b", C2ST_LEAST_ROWS)
     if first.shape[1] != second.shape[1]:
         raise DataError(f"a has {first.shape[1]} dimensions, b {second.shape[1]}; expected the same")
@@ -125,7 +126,7 @@ def max_ks(unit: npt.ArrayLike) -> float:
     unit: [n, d] as for `cells`; a value outside [0, 1] counts as beyond that end. 0 to 1; exact samples of the prior
     give about 0.87 / sqrt(n) for one axis, more for the largest of several.
     """
-    return float(ks_of_uniform(unit)[0].max())
+    return float(_ks(rows(unit, "unit")).max())
 
 
 def ks_of_uniform(unit: npt.ArrayLike) -> tuple[Floats, float]:
@@ -133,8 +134,15 @@ def ks_of_uniform(unit: npt.ArrayLike) -> tuple[Floats, float]:
 
     The p-value is the exact one of the largest distance times d, at most 1: Bonferroni.
     """
-    u = np.clip(np.sort(rows(unit, "unit"), axis=0), 0, 1)  # [n, d]
-    n, d = u.shape
+    from scipy.stats import kstwo
+
+    array = rows(unit, "unit")
+    distances = _ks(array)
+    return distances, float(min(1.0, len(distances) * kstwo.sf(distances.max(), len(array))))
+
+
+def _ks(unit: Floats) -> Floats:
+    u = np.clip(np.sort(unit, axis=0), 0, 1)  # [n, d]
+    n = len(u)
     step = np.arange(n)[:, None] / n
-    distances = np.maximum((u - step).max(0), (step + 1 / n - u).max(0))
-    return distances, float(min(1.0, d * kstwo.sf(distances.max(), n)))
+    return np.maximum((u - step).max(0), (step + 1 / n - u).max(0))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import uniform_filter1d
 
 from aae.errors import DataError
 from aae.metrics.checks import Floats, floats, same_shape
@@ -68,6 +67,8 @@ def ssim(x: npt.ArrayLike, y: npt.ArrayLike, *, value_range: float = 1.0) -> flo
 
 def _windows(images: Floats, side: int) -> Floats:
     """Means over the side x side windows that lie within the images, along the last two axes."""
+    from scipy.ndimage import uniform_filter1d
+
     half = side // 2
     for axis in (-1, -2):
         images = uniform_filter1d(images, side, axis=axis)

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.distance import cdist
-from sklearn.neighbors import NearestNeighbors
 
 from aae.errors import DataError
 from aae.metrics.checks import Floats, rows
@@ -73,6 +71,8 @@ def prdc(real: npt.ArrayLike, new: npt.ArrayLike, *, k: int = 5) -> PRDC:
     Raises DataError for k + 1 rows or fewer on a side, different widths, NaN. Sources: Kynkaanniemi et al., "Improved
     precision and recall metric", 2019; Naeem et al., "Reliable fidelity and diversity metrics", ICML 2020.
     """
+    from scipy.spatial.distance import cdist
+
     if k < 1:
         raise DataError(f"k must be 1 or more, got {k}")
     a, b = _pair(real, new, k + 1)
@@ -94,6 +94,8 @@ def memorisation_ratio(new: npt.ArrayLike, train: npt.ArrayLike, held_out: npt.A
     are unlike the data, not that they are original. All [rows, d], in one unit; DataError otherwise, and if the
     held-out rows themselves are copies, where there is nothing to compare with.
     """
+    from sklearn.neighbors import NearestNeighbors
+
     (seen, fresh), (_, held) = _pair(train, new, 1), _pair(train, held_out, 1)
     tree = NearestNeighbors(n_neighbors=1).fit(seen)
     usual = float(np.median(tree.kneighbors(held)[0]))
@@ -111,6 +113,8 @@ def _pair(a: npt.ArrayLike, b: npt.ArrayLike, least: int) -> tuple[Floats, Float
 
 def _radius(x: Floats, k: int) -> Floats:
     """Distance of each row to its k-th neighbour among the others."""
+    from sklearn.neighbors import NearestNeighbors
+
     return NearestNeighbors(n_neighbors=k).fit(x).kneighbors()[0][:, -1]
 
 

@@ -4,6 +4,9 @@ Written here rather than taken from libraries, for reasons of size and speed (me
 kernel tests, but brings numba, pandas and statsmodels (some 350 MB installed) and permutes in a loop over copies of
 the kernel matrix; POT 0.9 is 180 MB for the four lines of `sliced_wasserstein`. The distances of a permutation are
 products of one matrix, so all permutations together cost one matrix product.
+
+Here and beside this file SciPy and scikit-learn are imported by the functions that need them: a training run measures
+its codes after the first epoch, and should not stand still for seconds while they load.
 """
 
 from __future__ import annotations
@@ -12,8 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.distance import cdist
-from scipy.stats import ks_2samp
+import torch
 
 from aae.errors import DataError
 from aae.metrics.checks import Floats, rows
@@ -48,7 +50,7 @@ def mmd(
     Source: Gretton et al., "A kernel two-sample test", JMLR 13 (2012), equation 3 and section 3.
     """
     x, n = _pooled(a, b, most_rows, seed)
-    squared = cdist(x, x, "sqeuclidean")
+    squared = np.square(_distances(x))
     median = float(np.median(squared[np.triu_indices(2 * n, 1)]))
     scale = median if median > 0 else 1.0  # more than half of the rows equal: any width will do
     kernel = np.mean([np.exp(-squared / (2 * width**2 * scale)) for width in BANDWIDTHS], axis=0)
@@ -67,7 +69,7 @@ def energy(
     also count the pairs of a row with itself, which makes their estimate larger than 0 for equal distributions.
     """
     x, n = _pooled(a, b, most_rows, seed)
-    distances = cdist(x, x)
+    distances = _distances(x)
     observed, permuted = _u_statistics(-distances, n, permutations, seed)
     between = 2 * float(distances[:n, n:].mean())
     return TwoSample(observed / between if between > 0 else 0.0, _p_value(observed, permuted), n)
@@ -89,14 +91,27 @@ def sliced_wasserstein(a: npt.ArrayLike, b: npt.ArrayLike, *, directions: int = 
     return float(np.mean(np.abs(np.sort(first[:n] @ to, axis=0) - np.sort(second[:n] @ to, axis=0))))
 
 
+def ks_distances(a: npt.ArrayLike, b: npt.ArrayLike) -> Floats:
+    """Two-sample Kolmogorov-Smirnov distances [d], one for each axis: sup |F_a - F_b|. a, b: [rows, d]."""
+    first, second, *_ = _paired(a, b, 1, 0)
+    found = []
+    for x, y in zip(np.sort(first, axis=0).T, np.sort(second, axis=0).T, strict=True):
+        both = np.concatenate([x, y])
+        below = [np.searchsorted(side, both, side="right") / len(side) for side in (x, y)]
+        found.append(np.abs(below[0] - below[1]).max())
+    return np.array(found)
+
+
 def ks_by_axis(a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[Floats, float]:
-    """Two-sample Kolmogorov-Smirnov distances [d], one for each axis, and the p-value of the largest.
+    """`ks_distances` [d], and the p-value of the largest.
 
     The p-value is the least of the axes' own (asymptotic) ones times d, at most 1: Bonferroni. a, b: [rows, d].
     """
+    from scipy.stats import ks_2samp
+
     first, second, *_ = _paired(a, b, 1, 0)
-    found = [ks_2samp(x, y, method="asymp") for x, y in zip(first.T, second.T, strict=True)]
-    return np.array([one.statistic for one in found]), float(min(1.0, len(found) * min(one.pvalue for one in found)))
+    least = min(ks_2samp(x, y, method="asymp").pvalue for x, y in zip(first.T, second.T, strict=True))
+    return ks_distances(first, second), float(min(1.0, first.shape[1] * least))
 
 
 def _paired(
@@ -119,6 +134,12 @@ def _pooled(a: npt.ArrayLike, b: npt.ArrayLike, most: int, seed: int) -> tuple[F
     first, second, n, random = _paired(a, b, 2, seed)
     n = min(n, most)
     return np.concatenate([side[random.permutation(len(side))[:n]] for side in (first, second)]), n
+
+
+def _distances(x: Floats) -> Floats:
+    """Between all rows, [n, n]; from differences and not from products, so that equal rows are at distance 0."""
+    rows_x = torch.from_numpy(np.ascontiguousarray(x))
+    return torch.cdist(rows_x, rows_x, compute_mode="donot_use_mm_for_euclid_dist").numpy()
 
 
 def _u_statistics(kernel: Floats, n: int, permutations: int, seed: int) -> tuple[float, Floats]:
