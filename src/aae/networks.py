@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from aae.arithmetic import linear
 from aae.objectives import wide
 
 CODE_WIDTH = 64
@@ -27,13 +28,13 @@ class MLP(nn.Sequential):
     ) -> None:
         layers: list[nn.Module] = []
         for i, (wide_in, wide_out) in enumerate(itertools.pairwise(widths)):
-            linear = nn.Linear(wide_in, wide_out)
+            layer = nn.Linear(wide_in, wide_out)
             if init == "glorot":
-                nn.init.xavier_uniform_(linear.weight)
+                nn.init.xavier_uniform_(layer.weight)
             else:
-                nn.init.normal_(linear.weight, std=init_std)
-            nn.init.zeros_(linear.bias)
-            layers += [linear] if i == 0 else [nn.ReLU(), linear]
+                nn.init.normal_(layer.weight, std=init_std)
+            nn.init.zeros_(layer.bias)
+            layers += [layer] if i == 0 else [nn.ReLU(), layer]
         super().__init__(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -42,12 +43,14 @@ class MLP(nn.Sequential):
         Layers that touch a code leave autocast: bf16 keeps eight bits, so a code in (-2, 2) would fall on steps of up
         to 0.008, coarser than the differences the game is about. These layers are narrow, so float32 costs nothing.
         """
-        for layer in self:
-            if isinstance(layer, nn.Linear) and min(layer.in_features, layer.out_features) <= CODE_WIDTH:
+        linears = [layer for layer in self if isinstance(layer, nn.Linear)]
+        for layer in linears:
+            relu = layer is not linears[-1]
+            if min(layer.in_features, layer.out_features) <= CODE_WIDTH:
                 with torch.autocast(x.device.type, enabled=False):
-                    x = layer(x.to(layer.weight.dtype))
+                    x = linear(x.to(layer.weight.dtype), layer.weight, layer.bias, relu)
             else:
-                x = layer(x)
+                x = linear(x, layer.weight, layer.bias, relu)
         return x
 
 

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from aae.arithmetic import gradients_for
+
 Reduction = Literal["sum", "mean"]
 
 
@@ -91,5 +93,6 @@ def gradient_penalty(logits: Tensor, inputs: Tensor) -> Tensor:
     R1 at prior samples and R2 at codes (Mescheder et al. 2018, "Which Training Methods for GANs do actually
     Converge?", section 4.1). `inputs` [batch, latent] must require gradients; the result can be differentiated.
     """
-    (slope,) = torch.autograd.grad(logits.sum(), inputs, create_graph=True)
+    with gradients_for(()):
+        (slope,) = torch.autograd.grad(logits.sum(), inputs, create_graph=True)
     return 0.5 * wide(slope).square().sum(1).mean()

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from aae.arithmetic import gradients_for
+
 Losses = dict[str, Tensor]
 Weight = float | Callable[[float], float]
 
@@ -118,7 +120,8 @@ def step(
             parameter.grad = None
         # `inputs` keeps autograd from computing gradients that another phase would throw away, and unlike
         # autograd.grad it runs the hooks that distributed training relies on.
-        phase.total(losses, batch.progress).backward(inputs=parameters)
+        with gradients_for(parameters):
+            phase.total(losses, batch.progress).backward(inputs=parameters)
         optimizers[phase.name].step()
         batch.moved(phase.updates)
         logged[phase.name] = {name: loss.detach() for name, loss in losses.items()}
