@@ -22,7 +22,11 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor, relu: bool = False) -> Tenso
 
     The result is bfloat16 under bfloat16 autocast, else of the type of `x`. It can be differentiated twice.
     """
-    if x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16:
+    if (
+        x.device.type == "cpu"
+        and torch.is_autocast_enabled("cpu")
+        and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    ):
         return _HalfLinear.apply(x, weight, bias, relu)
     y = F.linear(x, weight, bias)
     return y.relu_() if relu else y  # in place: the layer's own result is what relu's gradient needs
@@ -52,13 +56,23 @@ def _asked(parameter: Tensor) -> bool:
 
 
 def in_half(weight: Tensor) -> Tensor:
-    """A bfloat16 copy of `weight`, made again only when the weight has been written to since."""
+    """A bfloat16 copy of `weight`, made again when the weight has been written to, or has `moved`, since."""
     now = (weight._version, weight.data_ptr())
     kept: tuple[tuple[int, int], Tensor] | None = getattr(weight, "_aae_half", None)
     if kept is None or kept[0] != now:
         kept = (now, weight.detach().to(torch.bfloat16))
         weight._aae_half = kept  # type: ignore[attr-defined]
     return kept[1]
+
+
+def moved(parameters: Iterable[Tensor]) -> None:
+    """Forget the bfloat16 copies of parameters that an optimizer has just updated.
+
+    PyTorch counts the writes to a tensor, but its fused optimizers write without being counted.
+    """
+    for parameter in parameters:
+        if hasattr(parameter, "_aae_half"):
+            del parameter._aae_half
 
 
 class _HalfLinear(torch.autograd.Function):

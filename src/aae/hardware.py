@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 from collections.abc import Iterator
 
 import torch
@@ -53,3 +54,16 @@ def using_threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def keep_freed_memory() -> None:
+    """Ask the C library to keep the memory of freed tensors for the next ones instead of giving it back.
+
+    A step frees and asks again for the same few megabytes; fetched from the system anew each time, page by page, they
+    cost up to a fifth of it. Where the C library has no such switch, nothing happens.
+    """
+    m_trim_threshold, m_mmap_threshold = -1, -3  # the numbers of glibc's malloc.h
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(m_mmap_threshold, 32 << 20)  # the most that glibc allows
+        mallopt(m_trim_threshold, 512 << 20)

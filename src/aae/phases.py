@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from aae.arithmetic import gradients_for
+from aae.arithmetic import gradients_for, moved
 
 Losses = dict[str, Tensor]
 Weight = float | Callable[[float], float]
@@ -123,6 +123,7 @@ def step(
         with gradients_for(parameters):
             phase.total(losses, batch.progress).backward(inputs=parameters)
         optimizers[phase.name].step()
+        moved(parameters)
         batch.moved(phase.updates)
         logged[phase.name] = {name: loss.detach() for name, loss in losses.items()}
     return logged

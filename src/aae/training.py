@@ -17,7 +17,7 @@ from aae.config import Config, check, from_dict, learns_labels, plain, replace, 
 from aae.data import MEMORY, Dataset, Splits, dataset, load
 from aae.errors import Interrupted, RunError
 from aae.game import Game, Row
-from aae.hardware import device_of, precision_of, using_threads
+from aae.hardware import device_of, keep_freed_memory, precision_of, using_threads
 from aae.inference import Run
 
 
@@ -135,6 +135,7 @@ def batch_size(config: Config, data: Dataset) -> int:
 
 def _continue(directory: RunDirectory, game: Game, listener: Listener | None, steer: Steer | None) -> Run:
     """Train from where `game` stands to the end, saving as it goes."""
+    keep_freed_memory()
     with directory.lock(), using_threads(game.config.threads), Stop() as stop:
         if game.step == 0:
             game.keep_frame(0)

@@ -38,13 +38,12 @@ def discriminator_losses(
     encoder. `discriminator` is log 2 when the two cannot be told apart; `gradient_penalty` is the mean of R1 and R2.
     """
     penalised = game.gradient_penalty > 0 and torch.is_grad_enabled()  # no gradients while evaluating
-    if penalised:
-        real, fake = real.requires_grad_(), fake.requires_grad_()
-    says_real, says_fake = discriminate(real), discriminate(fake)
+    shown = torch.cat([real, fake]).requires_grad_(penalised)  # together: one pass through the network, not two
+    says = discriminate(shown)
+    says_real, says_fake = says.chunk(2)
     losses = {_named("discriminator", block): objectives.told_apart(says_real, says_fake)}
     if penalised:
-        r1, r2 = objectives.gradient_penalty(says_real, real), objectives.gradient_penalty(says_fake, fake)
-        losses[_named("gradient_penalty", block)] = 0.5 * (r1 + r2)
+        losses[_named("gradient_penalty", block)] = objectives.gradient_penalty(says, shown)
     return losses
 
 
