@@ -138,6 +138,24 @@ def report(run: RunPath, /, compare: Compare = True, data_dir: DataDir = None, q
     _finish(loaded, _data_again(loaded.config, data_dir), Console(quiet), compare)
 
 
+def doctor(
+    run: RunPath,
+    /,
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Print JSON instead of text.")] = False,
+) -> None:
+    """Say whether the adversarial game of a run is healthy and, if not, which setting to change."""
+    from aae.diagnosis import figures_of
+    from aae.progress import Console
+
+    loaded = _run(run)
+    verdict, figures = loaded.doctor(), figures_of(loaded.history)
+    if json:
+        said = {"code": verdict.code, "sentence": verdict.sentence, "setting": verdict.setting}
+        _print(_json({**said, "epoch": len(loaded.history), "figures": figures}))
+    else:
+        Console(False).verdict(verdict, figures)
+
+
 def sample(run: RunPath, /, out: Out, n: Count = 64, seed: int = 0) -> None:
     """Decode codes drawn from the prior: new rows in original units (.npz) or a picture (.png)."""
     from aae.files import check_suffix, write_rows
@@ -194,6 +212,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "resume": resume,
     "evaluate": evaluate,
     "report": report,
+    "doctor": doctor,
     "sample": sample,
     "encode": encode,
     "decode": decode,

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aae import __version__
+from aae import __version__, health
 from aae.checkpoint import Checkpoint, RunDirectory
 from aae.config import Config, Optimizer
 from aae.data import Dataset, Scaling
@@ -52,6 +52,8 @@ class Game:
     """Losses by "phase.loss", added up since the start of the epoch, float64, on the device."""
     history: list[Row] = field(default_factory=list)
     frames: dict[int, Tensor] = field(default_factory=dict)
+    norms: dict[str, float] = field(default_factory=dict)
+    """Norm of each network's parameters when the epoch began."""
     epoch_seconds: float = 0.0
     """Time spent in the steps of this epoch so far, over all processes that worked on it."""
     changes: list[Row] = field(default_factory=list)
@@ -70,7 +72,8 @@ class Game:
             for phase in model.phases
         }
         generator = torch.Generator(device).manual_seed(config.seed)
-        return cls(config, data, device, model, optimizers, generator, Scaling(data.spec, device))
+        scaling, norms = Scaling(data.spec, device), health.weight_norms(model)
+        return cls(config, data, device, model, optimizers, generator, scaling, norms=norms)
 
     @classmethod
     def restored(cls, config: Config, data: Dataset, device: torch.device, checkpoint: Checkpoint) -> Game:
@@ -104,6 +107,7 @@ class Game:
             "finished": self.finished,
             "epoch_seconds": self.epoch_seconds,
             "changes": self.changes,
+            "norms": self.norms,
         }
         frames = {f"epoch.{epoch}": codes for epoch, codes in self.frames.items()}
         tensors = {"weights": self.model.state_dict(), "training": training, "frames": frames}
@@ -125,6 +129,7 @@ class Game:
         self.frames = {int(k.removeprefix("epoch.")): v for k, v in checkpoint.tensors["frames"].items()}
         self.step = checkpoint.state["step"]
         self.epoch_seconds = checkpoint.state["epoch_seconds"]
+        self.norms = dict(checkpoint.state["norms"])
         self.history = list(checkpoint.history)
         self.changes = list(checkpoint.state.get("changes", []))
 
@@ -208,6 +213,15 @@ class Game:
                 found |= {f"{name}_{split}": loss.item() for name, loss in losses.items()}
         return found
 
+    def health(self, epoch: int, precision: torch.dtype) -> Row:
+        """Figures on validation rows, or on training rows where there are none, with noise of their own."""
+        generator = torch.Generator(self.device).manual_seed((self.config.seed * 1_000_033 + epoch) % 2**63)
+        splits = self.data.splits
+        rows = splits.validation if len(splits.validation) >= health.FEWEST_ROWS else splits.train
+        batch = self.batch(torch.from_numpy(rows[: health.ROWS]), generator)
+        some = self.scaling.apply(self.data.x[torch.from_numpy(splits.train[:HELD_OUT_ROWS])].to(self.device))
+        return health.measure(self.model, batch, some.mean(0), precision)
+
     @torch.no_grad()
     def prior_match(self, epoch: int) -> Row:
         """How well the codes of held-out rows follow the prior: validation rows, or test rows where there are none."""
@@ -247,6 +261,9 @@ class Game:
         row |= {f"{name}_train": value for name, value in self.mean_losses().items()}
         row |= self.held_out_losses(epoch, precision)
         row |= self.prior_match(epoch)
+        row |= self.health(epoch, precision)
+        row |= health.growth(self.model, self.norms)
+        self.norms = health.weight_norms(self.model)
         self.history.append(row)
         self.keep_frame(epoch)
         self.sums, self.epoch_seconds = {}, 0.0

@@ -19,6 +19,7 @@ from aae import data as data_module
 from aae.checkpoint import RunDirectory
 from aae.config import Config, DataSpec, from_dict
 from aae.data import Dataset, Scaling
+from aae.diagnosis import Verdict, diagnose
 from aae.errors import AAEError, ConfigError, DataError
 from aae.hardware import device_of
 from aae.models import build
@@ -138,6 +139,10 @@ class Run:
         from aae.evaluation import evaluate
 
         return evaluate(self, split=split, data=data)
+
+    def doctor(self) -> Verdict:
+        """What the figures of the history say about the adversarial game; see `aae.diagnosis`."""
+        return diagnose(self.history, joint=self.config.adversarial.phases == "joint")
 
     def report(self, *, compare: bool = True, data: Dataset | None = None) -> Path:
         """Write the figures and report.html and return the page's path; see `aae.report.write`."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from aae.arithmetic import gradients_for, moved
 
 Losses = dict[str, Tensor]
-Weight = float | Callable[[float], float]
+Weight = float | Callable[[float], float | Tensor]
 
 
 @dataclass
@@ -70,10 +70,14 @@ class Phase:
     losses: Callable[[Batch], Losses]
     weights: Mapping[str, Weight] = field(default_factory=dict)
 
+    def factor(self, name: str, progress: float) -> float | Tensor:
+        """The factor on the loss of this name when this share of training is done."""
+        weight = self.weights.get(name, 1.0)
+        return weight(progress) if callable(weight) else weight
+
     def total(self, losses: Losses, progress: float) -> Tensor:
         """What the phase minimises."""
-        factors = {name: weight(progress) if callable(weight) else weight for name, weight in self.weights.items()}
-        return torch.stack([factors.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
+        return torch.stack([self.factor(name, progress) * loss for name, loss in losses.items()]).sum()
 
 
 class Model(nn.Module):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from aae.diagnosis import Verdict
 from aae.training import Listener
 from aae.training import Progress as Moment
 
@@ -50,7 +51,8 @@ class Console:
         def listen(moment: Moment) -> None:
             every = max(1, moment.epochs // LINES)
             if moment.row is not None and (moment.epoch % every == 0 or moment.epoch in (1, moment.epochs)):
-                self.say(f"{title}: epoch {moment.epoch}/{moment.epochs}  {_losses(_train_losses(moment.row))}")
+                said = f"{_losses(_train_losses(moment.row))}{_said(moment)}"
+                self.say(f"{title}: epoch {moment.epoch}/{moment.epochs}  {said}")
 
         yield listen
 
@@ -63,18 +65,33 @@ class Console:
             TextColumn("{task.fields[said]}"),
         )
         with Progress(*columns, console=self.rich, transient=True) as bar:
-            task, looked = bar.add_task(title, total=None, said=""), 0.0
+            task, looked, verdict = bar.add_task(title, total=None, said=""), 0.0, ""
 
             def listen(moment: Moment) -> None:
-                nonlocal looked
+                nonlocal looked, verdict
+                verdict = _said(moment) or verdict  # stays until the next epoch ends
                 now = time.monotonic()
                 if now - looked >= EVERY or moment.step == moment.steps:
                     looked = now
                     losses = _train_losses(moment.row) if moment.row else moment.losses()
-                    said = f"epoch {moment.epoch}/{moment.epochs}  {_losses(losses)}"
+                    said = f"epoch {moment.epoch}/{moment.epochs}  {_losses(losses)}{verdict}"
                     bar.update(task, completed=moment.step, total=moment.steps, said=said)
 
             yield listen
+
+    def verdict(self, verdict: Verdict, figures: Mapping[str, float | None]) -> None:
+        """What the doctor found, with the figures behind it."""
+        self.say(f"{verdict.code}: {verdict.sentence}")
+        if verdict.setting:
+            self.say(f"setting to change first: {verdict.setting}")
+        width = max(map(len, figures), default=0)
+        self.say(
+            "",
+            *(
+                f"  {name:<{width}}  {'not finite' if value is None else format(value, '.4g')}"
+                for name, value in figures.items()
+            ),
+        )
 
     def numbers(self, found: dict[str, Any]) -> None:
         """The measures of a run as a table, each beside its floor: what the prior itself, or real data, scores."""
@@ -106,6 +123,10 @@ class Console:
         for measure in kept:
             table.add_row(measure.name, *(measure.text(one[measure.key]) for one in columns.values()))
         self.rich.print(table)
+
+
+def _said(moment: Moment) -> str:
+    return "" if moment.verdict is None else f"  {moment.verdict.code.replace('-', ' ')}"
 
 
 def _train_losses(row: dict[str, Any]) -> dict[str, float]:

@@ -15,6 +15,7 @@ import numpy as np
 from aae.checkpoint import RunDirectory
 from aae.config import Config, check, from_dict, learns_labels, plain, replace, to_dict
 from aae.data import MEMORY, Dataset, Splits, dataset, load
+from aae.diagnosis import Verdict, diagnose
 from aae.errors import Interrupted, RunError
 from aae.game import Game, Row
 from aae.hardware import device_of, keep_freed_memory, precision_of, using_threads
@@ -32,6 +33,8 @@ class Progress:
     losses: Callable[[], dict[str, float]]
     """Mean losses of the epoch so far; asking waits for the device, so ask rarely."""
     row: Row | None = None
+    verdict: Verdict | None = None
+    """What the doctor says, at the end of every epoch; see `aae.diagnosis`."""
 
 
 Listener = Callable[[Progress], None]
@@ -164,7 +167,8 @@ def _loop(directory: RunDirectory, game: Game, listener: Listener | None, steer:
                 game.check_finite()
                 row = game.end_epoch(precision)
                 if listener is not None:
-                    listener(Progress(epoch + 1, config.epochs, game.step, game.steps, dict, row))
+                    verdict = diagnose(game.history, joint=config.adversarial.phases == "joint")
+                    listener(Progress(epoch + 1, config.epochs, game.step, game.steps, dict, row, verdict))
                 started = time.perf_counter()
             asked = False
             if steer is not None:
