@@ -96,6 +96,7 @@ class Game:
     def save(self, directory: RunDirectory) -> None:
         self.check_finite()
         training = {f"sums.{name}": value for name, value in self.sums.items()}
+        training |= {f"norms.{name}": torch.tensor(norm, dtype=torch.float64) for name, norm in self.norms.items()}
         training["generator"] = self.generator.get_state()
         for phase, optimizer in self.optimizers.items():
             for index, values in optimizer.state_dict()["state"].items():
@@ -107,7 +108,6 @@ class Game:
             "finished": self.finished,
             "epoch_seconds": self.epoch_seconds,
             "changes": self.changes,
-            "norms": self.norms,
         }
         frames = {f"epoch.{epoch}": codes for epoch, codes in self.frames.items()}
         tensors = {"weights": self.model.state_dict(), "training": training, "frames": frames}
@@ -129,7 +129,7 @@ class Game:
         self.frames = {int(k.removeprefix("epoch.")): v for k, v in checkpoint.tensors["frames"].items()}
         self.step = checkpoint.state["step"]
         self.epoch_seconds = checkpoint.state["epoch_seconds"]
-        self.norms = dict(checkpoint.state["norms"])
+        self.norms = {k.removeprefix("norms."): v.item() for k, v in training.items() if k.startswith("norms.")}
         self.history = list(checkpoint.history)
         self.changes = list(checkpoint.state.get("changes", []))
 

@@ -148,6 +148,8 @@ def of_codes(real: Tensor, fake: Tensor) -> Figures:
     - `told_apart`: accuracy of a fresh classifier; see `told_apart`.
     - `dead_categories`, for a prior of one-hot rows: share of categories that get less than a tenth of their rows.
     """
+    if not torch.isfinite(fake).all():
+        return dict.fromkeys(("code_mean", "code_spread", "code_rank"), math.inf) | {"told_apart": 1.0}
     real, fake = real.double(), fake.double()
     # An axis on which the prior is constant has no unit of its own.
     unit = real.std(0)

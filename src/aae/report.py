@@ -58,7 +58,16 @@ class _Drawing:
         self.limits = (spec.minimum, spec.maximum) if spec.is_image else (None, None)
 
     def all(self) -> list[Callable[[Path], list[Section]]]:
-        return [self.latent, self.manifold, self.losses, self.pairs, self.samples, self.animation, self.compared]
+        return [
+            self.latent,
+            self.manifold,
+            self.losses,
+            self.health,
+            self.pairs,
+            self.samples,
+            self.animation,
+            self.compared,
+        ]
 
     def flat(self, x: Array) -> Array:
         """Rows in the data's layout as the plots take them: [n, features], channels first."""
@@ -109,6 +118,21 @@ class _Drawing:
                 "it faces. That alone does not prove a match: see the two-sample test above."
             )
         return [Section("losses", "Losses", said, folder / "losses.png")]
+
+    def health(self, folder: Path) -> list[Section]:
+        """The doctor's verdict and figures, for a model that plays the game."""
+        history = self.run.history
+        names = list(dict.fromkeys(name for row in history for name in row))
+        if not any(name.endswith("told_apart") for name in names):
+            return []
+        columns = {name: np.array([row.get(name, np.nan) for row in history], dtype=float) for name in names}
+        plots.save(plots.health(columns), folder / "health.png")
+        verdict = self.run.doctor()
+        said = f"{verdict.code}: {verdict.sentence}"
+        if verdict.setting:
+            said += f" Change {verdict.setting} first."
+        said += " Figures of held-out rows after each epoch."
+        return [Section("health", "The doctor", said, folder / "health.png")]
 
     def pairs(self, folder: Path) -> list[Section]:
         x = self.test.x[:PAIRS]

@@ -6,6 +6,7 @@ other object. `save` and `to_png_bytes` turn a figure into a file.
 
 from aae.plots.animation import animation
 from aae.plots.grids import manifold, reconstructions, sample_picture, samples
+from aae.plots.health import health
 from aae.plots.latent import Panel, comparison, latent_scatter
 from aae.plots.losses import losses
 from aae.plots.style import PALETTE, UNLABELLED, class_colours, save, to_png_bytes
@@ -17,6 +18,7 @@ __all__ = [
     "animation",
     "class_colours",
     "comparison",
+    "health",
     "latent_scatter",
     "losses",
     "manifold",
