@@ -100,7 +100,10 @@ def figures_of(history: Sequence[Row]) -> dict[str, float | None]:
 
 def _healthy(row: Row) -> Verdict:
     said = f"R2 {row['r2']:.2f}"
-    apart = [f"{_of(block)}told from the prior {row[f"{block}told_apart"]:.0%} of the time (50% is guessing)" for block in blocks(row)]
+    apart = [
+        f"{_of(block)}told from the prior {row[f'{block}told_apart']:.0%} of the time (50% is guessing)"
+        for block in blocks(row)
+    ]
     return Verdict("healthy", f"No fault found: {', '.join(['codes ' + ', '.join(apart), said] if apart else [said])}.")
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.init import _calculate_fan_in_and_fan_out
 
+from aae import objectives
 from aae.networks import Discriminator
 from aae.objectives import wide
 from aae.phases import Batch, Model, Phase, evaluate
@@ -84,9 +85,13 @@ def growth(model: Model, before: Figures) -> Figures:
 
 @torch.no_grad()
 def reconstruction(model: Model, batch: Batch, mean_row: Tensor) -> Figures:
-    """`data_spread` and `r2`; see `measure`. R2 of rows without any spread is 0: there is nothing to explain."""
-    around = (batch.x - mean_row).square().mean()
-    error = (model.decode(model.encode(batch.x)) - batch.x).square().mean()
+    """`data_spread` and `r2`; see `measure`. R2 of rows without any spread is 0: there is nothing to explain.
+
+    Over the values that are known.
+    """
+    target = batch.x if batch.target is None else batch.target
+    around = objectives.mse(mean_row.expand_as(target), target, "mean", batch.known)
+    error = objectives.mse(model.decode(model.encode(batch.x)), target, "mean", batch.known)
     spread = around.sqrt().item()
     return {"data_spread": spread, "r2": (1 - error / around).item() if spread > 0 else 0.0}
 
@@ -205,12 +210,9 @@ def gradient_ratio(model: Model, batch: Batch, precision: torch.dtype = torch.fl
 
     Over all phases that train the encoder. Infinity where reconstruction has no gradient at all.
     """
-    rows = Batch(
-        batch.x[:GRADIENT_ROWS],
-        batch.generator,
-        None if batch.y is None else batch.y[:GRADIENT_ROWS],
-        progress=batch.progress,
-    )
+    first = {name: getattr(batch, name) for name in ("x", "y", "target", "known")}
+    first = {name: None if values is None else values[:GRADIENT_ROWS] for name, values in first.items()}
+    rows = Batch(generator=batch.generator, progress=batch.progress, **first)
     parameters = [p for p in model.get_submodule("encoder").parameters() if p.requires_grad]
     sums: dict[bool, list[Tensor]] = {True: [], False: []}
     with torch.enable_grad():
