@@ -37,6 +37,7 @@ VARIANTS = {
     "sgd": tiny(optimizer__generator__kind="sgd", optimizer__reconstruction__kind="sgd"),
     "vae": tiny(model__kind="vae", prior__kind="gaussian"),
     "autoencoder": tiny(model__kind="autoencoder"),
+    "convolutional": tiny(model__network="conv", model__channels=(4, 8)),
 }
 
 

@@ -77,10 +77,15 @@ class Model:
     """How the encoder turns a row into a code: a point, a Gaussian, or a function of the row and fed-in noise."""
     posterior_noise: int = 10
     """Number of noise values fed to the encoder of a `noise` posterior."""
+    network: Literal["mlp", "conv", "auto"] = "mlp"
+    """Encoder and decoder: dense layers, or convolutions with dense layers between them and the code; `auto`
+    convolves images."""
+    channels: tuple[int, ...] = (32, 64, 128)
+    """Channels after each convolution of the encoder, which halves the image; the decoder goes back the same way."""
     encoder: tuple[int, ...] = (1000, 1000)
-    """Widths of the encoder's hidden layers (units)."""
+    """Widths of the encoder's hidden dense layers (units)."""
     decoder: tuple[int, ...] = (1000, 1000)
-    """Widths of the decoder's hidden layers (units)."""
+    """Widths of the decoder's hidden dense layers (units)."""
     discriminator: tuple[int, ...] = (1000, 1000)
     """Widths of the discriminator's hidden layers (units)."""
     output: Literal["auto", "sigmoid", "linear"] = "auto"
@@ -94,7 +99,8 @@ class Model:
         _require(self.latent >= 1, f"latent must be 1 or more, got {self.latent}")
         _require(self.posterior_noise >= 1, f"posterior_noise must be 1 or more, got {self.posterior_noise}")
         _require(0 < self.init_std < math.inf, f"init_std must be above 0 and finite, got {self.init_std}")
-        for name in ("encoder", "decoder", "discriminator"):
+        _require(len(self.channels) >= 1, "channels needs one number or more, such as 32 64 128")
+        for name in ("channels", "encoder", "decoder", "discriminator"):
             widths = getattr(self, name)
             _require(all(w >= 1 for w in widths), f"{name} needs widths of 1 or more, got {widths}")
 
@@ -305,6 +311,8 @@ def unused(config: Config) -> dict[str, str]:
         reasons["prior"] = "a plain autoencoder has no prior"
     if kind != "aae" or config.model.posterior != "noise":
         reasons["model.posterior_noise"] = "only model.posterior = noise uses it"
+    if config.model.network == "mlp":
+        reasons["model.channels"] = "only model.network = conv or auto uses it"
     if config.model.init != "normal":
         reasons["model.init_std"] = "only model.init = normal uses it"
     if kind == "aae" and config.adversarial.phases == "separate":

@@ -54,9 +54,8 @@ class AAE(Model):
     @classmethod
     def build(cls, config: Config, spec: DataSpec) -> AAE:
         model, posterior = config.model, posteriors.build(config.model)
-        wide_in, wide_out = spec.features + posterior.extra, posterior.heads * model.latent
         return cls(
-            Encoder(parts.mlp(config, wide_in, model.encoder, wide_out)),
+            parts.encoder(config, spec, posterior.heads * model.latent, posterior.extra),
             parts.decoder(config, spec),
             Discriminator(parts.mlp(config, model.latent, model.discriminator, 1)),
             posterior,

@@ -24,7 +24,7 @@ class Autoencoder(Model):
 
     @classmethod
     def build(cls, config: Config, spec: DataSpec) -> Autoencoder:
-        encoder = Encoder(parts.mlp(config, spec.features, config.model.encoder, config.model.latent))
+        encoder = parts.encoder(config, spec, config.model.latent)
         return cls(
             encoder, parts.decoder(config, spec), parts.reconstruction_error(config), config.reconstruction.weight
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from aae import objectives
 from aae.config import Config, DataSpec
+from aae.convolution import ConvolutionalDecoder, ConvolutionalEncoder
 from aae.errors import ConfigError
-from aae.networks import MLP, Decoder
+from aae.networks import MLP, Decoder, Encoder
 from aae.phases import Batch
 
 ReconstructionLoss = Callable[[Decoder, Tensor, Batch], Tensor]
@@ -17,6 +18,32 @@ ReconstructionLoss = Callable[[Decoder, Tensor, Batch], Tensor]
 
 def mlp(config: Config, wide_in: int, hidden: tuple[int, ...], wide_out: int) -> MLP:
     return MLP((wide_in, *hidden, wide_out), config.model.init, config.model.init_std)
+
+
+def encoder(config: Config, spec: DataSpec, wide_out: int, extra: int = 0) -> Encoder:
+    """An encoder of rows, and of `extra` values beside each, to `wide_out` values."""
+    model = config.model
+    if not convolutional(config, spec):
+        return Encoder(mlp(config, spec.features + extra, model.encoder, wide_out))
+    shape, channels = _image(spec), model.channels
+    return Encoder(ConvolutionalEncoder(shape, channels, model.encoder, wide_out, extra, model.init, model.init_std))
+
+
+def convolutional(config: Config, spec: DataSpec) -> bool:
+    """Whether encoder and decoder convolve. ConfigError where the settings ask for that and the data has no pixels."""
+    if config.model.network == "mlp" or (config.model.network == "auto" and not spec.is_image):
+        return False
+    if not spec.is_image:
+        raise ConfigError(
+            f"model.network = conv needs images, and {spec.name} has rows of shape {spec.shape}; "
+            "set model.network to mlp, or data.layout to images"
+        )
+    return True
+
+
+def _image(spec: DataSpec) -> tuple[int, int, int]:
+    channels, height, width = (1, *spec.shape) if len(spec.shape) == 2 else spec.shape
+    return channels, height, width
 
 
 def decoder(config: Config, spec: DataSpec) -> Decoder:
@@ -33,7 +60,13 @@ def decoder(config: Config, spec: DataSpec) -> Decoder:
             f"model.output = sigmoid cannot reach data that is not scaled to [0, 1] (scaling: {spec.scaling}). "
             "Leave model.output at auto, or set data.scaling to range."
         )
-    body = mlp(config, config.model.latent, config.model.decoder, spec.features)
+    model = config.model
+    if convolutional(config, spec):
+        body: nn.Module = ConvolutionalDecoder(
+            model.latent, model.decoder, model.channels[::-1], _image(spec), model.init, model.init_std
+        )
+    else:
+        body = mlp(config, model.latent, model.decoder, spec.features)
     return Decoder(body, sigmoid, learns_std=loss == "gaussian")
 
 

@@ -37,7 +37,7 @@ class VAE(Model):
 
     @classmethod
     def build(cls, config: Config, spec: DataSpec) -> VAE:
-        encoder = Encoder(parts.mlp(config, spec.features, config.model.encoder, 2 * config.model.latent))
+        encoder = parts.encoder(config, spec, 2 * config.model.latent)
         weights = {
             "reconstruction": config.reconstruction.weight,
             "kl": 1 / spec.features if config.reconstruction.reduction == "mean" else 1.0,
