@@ -19,11 +19,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aae import config, metrics, objectives, plots, priors, recipes
     from aae.config import Config, DataSpec
+    from aae.estimators import AAE, VAE, AAEOutlierDetector, Autoencoder
     from aae.inference import Run
     from aae.training import resume, train
 
 __version__ = "0.1.0"
 __all__ = [
+    "AAE",
+    "VAE",
+    "AAEOutlierDetector",
+    "Autoencoder",
     "Config",
     "DataSpec",
     "Run",
@@ -38,6 +43,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AAE": "aae.estimators",
+    "AAEOutlierDetector": "aae.estimators",
+    "Autoencoder": "aae.estimators",
+    "VAE": "aae.estimators",
     "Config": "aae.config",
     "DataSpec": "aae.config",
     "Run": "aae.inference",

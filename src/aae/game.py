@@ -21,6 +21,7 @@ from aae.checkpoint import Checkpoint, RunDirectory
 from aae.config import Config, Optimizer
 from aae.data import Dataset, Scaling
 from aae.errors import ConfigError, TrainingError
+from aae.memory import MemoryRun
 from aae.models import build
 from aae.phases import Batch, Model, evaluate, parameters_of, step
 from aae.priors import build as build_prior
@@ -93,7 +94,7 @@ class Game:
     def finished(self) -> bool:
         return self.step >= self.steps
 
-    def save(self, directory: RunDirectory) -> None:
+    def save(self, directory: RunDirectory | MemoryRun) -> None:
         self.check_finite()
         training = {f"sums.{name}": value for name, value in self.sums.items()}
         training |= {f"norms.{name}": torch.tensor(norm, dtype=torch.float64) for name, norm in self.norms.items()}
@@ -115,6 +116,20 @@ class Game:
         directory.save(self.step, on_cpu, state, self.history)
 
     def load(self, checkpoint: Checkpoint) -> None:
+        """Stand where the checkpoint was made."""
+        self.take_over(checkpoint)
+        training = checkpoint.tensors["training"]
+        self.generator.set_state(training["generator"])
+        self.sums = {k.removeprefix("sums."): v.to(self.device) for k, v in training.items() if k.startswith("sums.")}
+        self.frames = {int(k.removeprefix("epoch.")): v for k, v in checkpoint.tensors["frames"].items()}
+        self.step = checkpoint.state["step"]
+        self.epoch_seconds = checkpoint.state["epoch_seconds"]
+        self.norms = {k.removeprefix("norms."): v.item() for k, v in training.items() if k.startswith("norms.")}
+        self.history = list(checkpoint.history)
+        self.changes = list(checkpoint.state.get("changes", []))
+
+    def take_over(self, checkpoint: Checkpoint) -> None:
+        """Begin with the checkpoint's weights and optimizers; step, history and random numbers stay this game's."""
         training = checkpoint.tensors["training"]
         self.model.load_state_dict(checkpoint.tensors["weights"])
         for phase, optimizer in self.optimizers.items():
@@ -124,14 +139,6 @@ class Game:
                     index, name = key.removeprefix(f"optimizer.{phase}.").split(".")
                     states.setdefault(int(index), {})[name] = value
             optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
-        self.generator.set_state(training["generator"])
-        self.sums = {k.removeprefix("sums."): v.to(self.device) for k, v in training.items() if k.startswith("sums.")}
-        self.frames = {int(k.removeprefix("epoch.")): v for k, v in checkpoint.tensors["frames"].items()}
-        self.step = checkpoint.state["step"]
-        self.epoch_seconds = checkpoint.state["epoch_seconds"]
-        self.norms = {k.removeprefix("norms."): v.item() for k, v in training.items() if k.startswith("norms.")}
-        self.history = list(checkpoint.history)
-        self.changes = list(checkpoint.state.get("changes", []))
 
     @cached_property
     def labels(self) -> Tensor | None:

@@ -22,6 +22,7 @@ from aae.data import Dataset, Scaling
 from aae.diagnosis import Verdict, diagnose
 from aae.errors import AAEError, ConfigError, DataError
 from aae.hardware import device_of
+from aae.memory import MemoryRun
 from aae.models import build
 from aae.phases import Batch, Model
 from aae.priors import Prior, quantile_grid
@@ -35,15 +36,15 @@ BLOCK = 256
 
 
 class Run:
-    """A run directory with its model loaded.
+    """A trained run, in a directory or in memory, with its model loaded.
 
     path: the directory. config, spec: what was trained, on what. history: one dict per epoch. changes: learning rates
     that were changed by hand while it trained, each with the `step` from which it held.
     """
 
-    def __init__(self, directory: RunDirectory, device: str = "auto") -> None:
+    def __init__(self, directory: RunDirectory | MemoryRun, device: str = "auto") -> None:
         checkpoint = directory.load()
-        self.directory, self.path = directory, directory.path
+        self.directory, self._asked_device = directory, device
         self.config = from_dict(Config, directory.config)
         self.spec = from_dict(DataSpec, directory.data["spec"])
         self.history: list[dict[str, Any]] = checkpoint.history
@@ -66,6 +67,35 @@ class Run:
         return cls(RunDirectory.open(path), device)
 
     @property
+    def path(self) -> Path:
+        """The run's directory. RunError for a run that is kept in memory only."""
+        return self.directory.path
+
+    @property
+    def where(self) -> str:
+        """The run's directory, or that it has none, in words."""
+        return "this run" if isinstance(self.directory, MemoryRun) else str(self.path)
+
+    def save(self, path: str | Path) -> Run:
+        """Write the run to a directory of its own, which must not exist or be empty, and return the run there.
+
+        Raises RunError for a folder in use, StorageError where nothing can be written.
+        """
+        return Run(MemoryRun.of(self.directory).write(path), self._asked_device)
+
+    def in_memory(self) -> Run:
+        """The same run without its directory, which may then be moved or deleted."""
+        return Run(MemoryRun.of(self.directory), self._asked_device)
+
+    def flat(self, x: ArrayLike | Tensor) -> np.ndarray:
+        """Rows in original units, checked, as float64 [n, features], channels first."""
+        return data_module.rows(x, self.spec).numpy().astype(np.float64)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled, copied, or sent to another process, a run takes its weights along as bytes, never as a path."""
+        return Run, (MemoryRun.of(self.directory), self._asked_device)
+
+    @property
     def latent(self) -> int:
         """Number of dimensions of a code."""
         return self.config.model.latent
@@ -75,7 +105,7 @@ class Run:
         """The prior that the codes follow. ConfigError for a plain autoencoder, which has none."""
         if self.config.model.kind == "autoencoder":
             raise ConfigError(
-                f"{self.path} holds a plain autoencoder, which has no prior to sample from; "
+                f"{self.where} holds a plain autoencoder, which has no prior to sample from; "
                 "train with --model.kind aae or vae"
             )
         return build_prior(self.config.prior, self.latent)
@@ -97,6 +127,16 @@ class Run:
     def decode(self, z: ArrayLike | Tensor) -> np.ndarray:
         """Codes [n, latent] to rows in original units, float32 [n, *shape] in the layout of the data."""
         return data_module.original(self._decoded(self._codes(z)), self.spec)
+
+    def discriminate(self, z: ArrayLike | Tensor) -> np.ndarray:
+        """What the discriminator says of codes [n, latent]: logits, float32 [n]; positive is "from the prior".
+
+        ConfigError for a model that has no discriminator of codes.
+        """
+        network = dict(self.model.named_children()).get("discriminator")
+        if network is None:
+            raise ConfigError(f"{self.where} has no discriminator of codes; train with --model.kind aae")
+        return self._blocks(network, self._codes(z))
 
     def reconstruct(self, x: ArrayLike | Tensor) -> np.ndarray:
         """Rows in original units, encoded and decoded again: float32 [n, *shape]."""
@@ -178,13 +218,13 @@ class Run:
         return torch.cat(out).numpy()
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}, {self.config.model.kind}, {self.latent}-D codes of {self.spec.name})"
+        return f"Run({self.where!r}, {self.config.model.kind}, {self.latent}-D codes of {self.spec.name})"
 
 
 def same_kind(run: Run, spec: DataSpec) -> None:
     """DataError unless rows of `spec` can go through the run's model."""
     if spec.shape != run.spec.shape:
-        raise DataError(f"{spec.name} has rows of shape {spec.shape}; {run.path} was trained on {run.spec.shape}")
+        raise DataError(f"{spec.name} has rows of shape {spec.shape}; {run.where} was trained on {run.spec.shape}")
 
 
 __all__ = ["AAEError", "Run", "same_kind"]

@@ -20,6 +20,7 @@ from aae.errors import Interrupted, RunError
 from aae.game import Game, Row
 from aae.hardware import device_of, keep_freed_memory, precision_of, using_threads
 from aae.inference import Run
+from aae.memory import MemoryRun
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,33 @@ def train(
     game = Game.new(config, data, device)
     directory = RunDirectory.create(
         path,
-        to_dict(config),
-        {"spec": plain(data.spec), "fingerprint": data.fingerprint, "splits": _sizes(data.splits)},
-        _recorded(config, data),
+        *_record(config, data),
     )
     return _continue(directory, game, listener, steer)
+
+
+def train_in_memory(
+    config: Config,
+    data: Dataset,
+    *,
+    start: Run | None = None,
+    listener: Listener | None = None,
+) -> Run:
+    """Train a model and return the run, which no directory holds; `Run.save` gives it one.
+
+    start: a run of the same networks, whose weights and optimizers are the first ones. Ctrl-C raises
+    KeyboardInterrupt, as in any other computation, and nothing is kept. Otherwise as `train`.
+    """
+    check(config)
+    keep_freed_memory()
+    game = Game.new(config, data, device_of(config.device))
+    if start is not None:
+        game.take_over(start.directory.load())
+    kept = MemoryRun(*_record(config, data))
+    with using_threads(config.threads):
+        game.keep_frame(0)
+        _loop(kept, game, listener, None, Stop())  # a Stop that is not entered catches no signals
+    return Run(kept, config.device)
 
 
 def resume(
@@ -101,7 +124,7 @@ def free_directory(name: str, parent: str | Path = "runs") -> Path:
     return next(path for path in candidates if not path.exists())
 
 
-def check_same_data(directory: RunDirectory, data: Dataset) -> None:
+def check_same_data(directory: RunDirectory | MemoryRun, data: Dataset) -> None:
     """RunError unless this is the data that the run was trained on."""
     if data.fingerprint != directory.data["fingerprint"]:
         raise RunError(
@@ -111,10 +134,14 @@ def check_same_data(directory: RunDirectory, data: Dataset) -> None:
         )
 
 
-def _recorded(config: Config, data: Dataset) -> dict[str, np.ndarray]:
-    """The row numbers that belong to the run: of each split, and of the labelled rows if training looks at labels."""
+def _record(config: Config, data: Dataset) -> tuple[dict[str, Any], dict[str, Any], dict[str, np.ndarray]]:
+    """What a run keeps of its settings, of its data, and of the row numbers that belong to it.
+
+    Row numbers are those of each split, and of the labelled rows if training looks at labels.
+    """
+    described = {"spec": plain(data.spec), "fingerprint": data.fingerprint, "splits": _sizes(data.splits)}
     kept = {name: getattr(data.splits, name) for name in ("train", "validation", "test")}
-    return kept | ({"labelled": data.labelled} if learns_labels(config) else {})
+    return to_dict(config), described, kept | ({"labelled": data.labelled} if learns_labels(config) else {})
 
 
 def _sizes(splits: Splits) -> dict[str, int]:
@@ -147,7 +174,9 @@ def _continue(directory: RunDirectory, game: Game, listener: Listener | None, st
     return Run.load(directory.path, device=game.config.device)
 
 
-def _loop(directory: RunDirectory, game: Game, listener: Listener | None, steer: Steer | None, stop: Stop) -> None:
+def _loop(
+    directory: RunDirectory | MemoryRun, game: Game, listener: Listener | None, steer: Steer | None, stop: Stop
+) -> None:
     config, precision = game.config, precision_of(game.config.precision, game.device)
     checks = 1 if game.device.type == "cpu" else 20  # looking at a loss makes the host wait for an accelerator
     saved = started = time.perf_counter()

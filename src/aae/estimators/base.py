@@ -1,0 +1,182 @@
+"""What every estimator does: fit, go on fitting, save and load."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from aae.config import Config, Prior, replace
+from aae.config import Data as DataConfig
+from aae.data import Dataset, Splits, dataset
+from aae.errors import ConfigError
+from aae.estimators.inputs import checked
+from aae.estimators.settings import configure
+from aae.estimators.stored import read_estimator, write_estimator
+from aae.inference import Run
+from aae.progress import Console
+from aae.training import train_in_memory
+
+Array = NDArray[Any]
+
+FEWEST_TO_HOLD_OUT = 50
+"""With fewer rows than this all of them train: a handful of held-out rows measures little, and costs much."""
+
+
+class Estimator(BaseEstimator):
+    """Parameters in, a trained `Run` in `run_`. A class says which model it trains, and what its parameters are."""
+
+    _kind: ClassVar[str]
+
+    run_: Run
+    history_: list[dict[str, Any]]
+    n_iter_: int
+    n_features_in_: int
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train on the rows of X, [n, features] or images [n, h, w], channels first or last; y is not used.
+
+        With `warm_start` the networks, and the units they learnt in, are those of the last fit.
+
+        Raises ValueError that names the row and column of what cannot be used, or the parameter.
+        """
+        return self._train(checked(self, X, reset=True, fewest=2), None)
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """One pass over the rows of X. The first call learns the scaling, which stays, from its rows (2 or more)."""
+        first = not hasattr(self, "run_")
+        return self._train(checked(self, X, reset=first, fewest=2 if first else 1), None, passes=1)
+
+    def reconstruct(self, X: Any) -> Array:
+        """Rows encoded and decoded again, float32, in original units and in the shape of the rows of `fit`."""
+        run, x = self._ready(X)
+        return run.reconstruct(x)
+
+    def score_samples(self, X: Any) -> Array:
+        """How well each row is reconstructed, float64 [n]: minus the mean over its features of the squared error.
+
+        Errors are in the units that the networks learn in (`run_.spec.scale`), so that no feature counts for its unit.
+        0 is perfect; rows unlike those of `fit` lie lower.
+        """
+        run, x = self._ready(X)
+        return -np.square(residuals(run, x)).mean(axis=1)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """The mean of `score_samples`: higher is better, 0 is perfect."""
+        check_is_fitted(self)
+        return float(self.score_samples(X).mean())
+
+    def save(self, path: str | Path) -> Path:
+        """Write a run directory, with what this estimator adds in estimator.json and estimator.npz; no pickle.
+
+        `load` reads it, and so do `Run.load` and the commands. Raises RunError for a folder in use, ConfigError for a
+        parameter that no file can hold.
+        """
+        check_is_fitted(self)
+        return write_estimator(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | None = None) -> Self:
+        """The estimator that `save` wrote. RunError for a directory that is missing, damaged, or of another class."""
+        return read_estimator(cls, path, device)
+
+    def _ready(self, X: Any) -> tuple[Run, Array]:
+        """The run, and rows to send through it."""
+        check_is_fitted(self)
+        return self.run_, checked(self, X, reset=False)
+
+    def _resolved(self, features: int) -> dict[str, Any]:
+        """The parameters, with what a class chooses by the number of features."""
+        return self.get_params(deep=False)
+
+    def _prior(self) -> Prior | None:
+        """The prior's settings; None for a model without one."""
+        return None
+
+    def _more(self) -> Mapping[str, Any]:
+        """Groups of settings beyond those that every estimator sets."""
+        return {}
+
+    def _held_out(self, rows: int) -> int:
+        """How many rows are held out for the losses that are not trained on."""
+        share = self.get_params(deep=False)["validation_fraction"]
+        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 0.5:
+            raise ConfigError(f"validation_fraction must lie in 0 to 0.5, got {share!r}")
+        return round(share * rows) if rows >= FEWEST_TO_HOLD_OUT else 0
+
+    def _splits(self, rows: int, seed: int) -> Splits:
+        held = self._held_out(rows)
+        order = np.random.Generator(np.random.PCG64(seed)).permutation(rows).astype(np.int64)
+        return Splits(order[held:], order[:held], order[:0])
+
+    def _train(self, x: Array, y: Array | None, passes: int | None = None) -> Self:
+        """Train on checked rows, and class numbers or None; with `passes`, go on from where the run stands."""
+        parameters = self._resolved(math.prod(x.shape[1:]))
+        seed = int(check_random_state(parameters["random_state"]).randint(2**31 - 1))
+        start = getattr(self, "run_", None) if passes or parameters["warm_start"] else None
+        done = self.n_iter_ if start else 0
+        splits: Any = "all" if passes else self._splits(len(x), seed)
+        data = _dataset(x, y, splits, start)
+        config = configure(
+            parameters,
+            self._kind,
+            len(data.splits.train),
+            data.spec.features,
+            (seed + done) % 2**31,
+            self._prior(),
+            self._more(),
+        )
+        if start is not None:
+            config = _same_networks(config, parameters, start)
+        if passes:
+            last = {"adversarial.weight": config.adversarial.final_weight} if self._kind != "autoencoder" else {}
+            config = replace(config, {"epochs": passes, "schedule": "constant", **last})
+        with Console(quiet=not parameters["verbose"]).training() as listener:
+            self.run_ = train_in_memory(config, data, start=start, listener=listener)
+        earlier = self.history_ if start else []
+        self.history_ = [*earlier, *({**row, "epoch": row["epoch"] + done} for row in self.run_.history)]
+        self.n_iter_ = done + config.epochs
+        self._n_features_out = config.model.latent
+        return self
+
+
+def residuals(run: Run, x: Array) -> Array:
+    """Decoded minus original values in the networks' own units, float64 [n, features], channels first."""
+    flat = run.flat(x)
+    return (run.flat(run.reconstruct(x)) - flat) / np.asarray(run.spec.scale, np.float64)
+
+
+def _dataset(x: Array, y: Array | None, splits: Any, start: Run | None) -> Dataset:
+    """The rows as training takes them; on top of a run, in the units of that run."""
+    data = dataset(x, y, DataConfig(layout="vectors" if x.ndim == 2 else "auto"), splits=splits, name="X")
+    if start is None:
+        return data
+    if data.spec.shape != start.spec.shape:
+        raise ConfigError(
+            f"X has rows of shape {data.spec.shape}, and the model of the last fit takes {start.spec.shape}; "
+            "fit a new estimator, or set warm_start to False"
+        )
+    return dataclasses.replace(data, spec=start.spec)
+
+
+def _same_networks(config: Config, parameters: Mapping[str, Any], start: Run) -> Config:
+    """`config` with the networks of `start` where their sizes are automatic; ConfigError if the others differ."""
+    had = start.config.model
+    if parameters["hidden"] == "auto":
+        config = replace(config, {"model.encoder": had.encoder, "model.decoder": had.decoder})
+    config = replace(config, {"model.discriminator": had.discriminator})
+    if config.model != had:
+        changed = [f.name for f in dataclasses.fields(had) if getattr(had, f.name) != getattr(config.model, f.name)]
+        raise ConfigError(
+            f"the networks changed since the last fit (model.{', model.'.join(changed)}), so training cannot go on "
+            "from it; set these back, or set warm_start to False"
+        )
+    return config

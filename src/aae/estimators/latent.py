@@ -1,0 +1,199 @@
+"""AAE, Autoencoder and VAE: rows to codes and back, as scikit-learn transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from aae.config import Prior, Reconstruction
+from aae.errors import ConfigError
+from aae.estimators.base import Estimator
+from aae.estimators.settings import adversarial, prior_of, whole
+from aae.inference import Run
+
+Array = NDArray[Any]
+
+
+class Codes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
+    """Rows to codes and back."""
+
+    def transform(self, X: Any) -> Array:
+        """The code of each row, float32 [n, n_components]: the same every time, and whatever rows stand beside it."""
+        run, x = self._ready(X)
+        return run.encode(x)
+
+    def inverse_transform(self, X: Any) -> Array:
+        """Codes [n, n_components] to rows, float32, in original units and in the shape of the rows of `fit`."""
+        check_is_fitted(self)
+        return self.run_.decode(X)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+class Sampled:
+    """New rows from the prior."""
+
+    run_: Run
+
+    def sample(self, n: int = 1, y: Any = None, random_state: Any = None) -> Array:
+        """n new rows, float32, in original units: codes drawn from the prior, decoded.
+
+        y: for models with classes only, None here. random_state: as everywhere in scikit-learn.
+        """
+        check_is_fitted(self)
+        if y is not None:
+            raise ConfigError(f"{type(self).__name__} was fitted without classes; leave y out of sample()")
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        return self.run_.sample(whole(n, "n"), seed=seed)
+
+
+class AAE(Sampled, Codes):
+    """Adversarial autoencoder: codes that reconstruct the rows and together have the shape of the prior.
+
+    Makhzani et al. (2015), "Adversarial autoencoders".
+
+    Parameters
+    ----------
+    n_components : number of dimensions of a code.
+    prior : the shape of the codes: "gaussian" (standard deviation 1), "uniform" (from -2 to 2 on each axis), an
+        `aae.config.Prior`, or a dict of the settings of `[prior]`, such as `{"kind": "gaussian", "scale": 5.0}`.
+    hidden : "auto", or the widths of the hidden layers of encoder and decoder.
+    epochs, batch_size : passes over the rows, and rows in a step; "auto" goes by the number of rows.
+    learning_rate : of Adam, for encoder and decoder, at the start; it falls linearly to zero.
+    settings : any other setting of a run by its dotted name, such as `{"adversarial.final_weight": 1.0}`.
+    validation_fraction : share of the rows held out for the losses in `history_` (none below 50 rows).
+    warm_start : whether `fit` goes on from the networks of the last fit.
+    random_state : None, a seed, or a `RandomState`; a seed gives the same codes every time on one machine.
+    device : "auto", "cpu", "cuda", "cuda:1", "mps". verbose : whether to show the losses while training.
+
+    Attributes
+    ----------
+    run_ : the trained `aae.Run`. history_ : losses, a dict for each epoch. n_iter_ : epochs trained.
+    n_features_in_ : values in a row. feature_names_in_ : names of columns, for data frames.
+    """
+
+    _kind = "aae"
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        prior: str | Prior | Mapping[str, Any] = "gaussian",
+        hidden: Any = "auto",
+        epochs: Any = "auto",
+        batch_size: Any = "auto",
+        learning_rate: float = 2e-3,
+        settings: Mapping[str, Any] | None = None,
+        validation_fraction: float = 0.1,
+        warm_start: bool = False,
+        random_state: Any = None,
+        device: str = "auto",
+        verbose: bool = False,
+    ) -> None:
+        self.n_components = n_components
+        self.prior = prior
+        self.hidden = hidden
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.settings = settings
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def _prior(self) -> Prior:
+        return prior_of(self.prior, Prior("gaussian", 1.0))
+
+    def _more(self) -> Mapping[str, Any]:
+        return adversarial()
+
+
+class Autoencoder(Codes):
+    """Plain autoencoder: codes that reconstruct the rows, and whose shape is left to itself.
+
+    Parameters and attributes are those of `AAE`, without a prior; there is nothing to sample from.
+    """
+
+    _kind = "autoencoder"
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        hidden: Any = "auto",
+        epochs: Any = "auto",
+        batch_size: Any = "auto",
+        learning_rate: float = 2e-3,
+        settings: Mapping[str, Any] | None = None,
+        validation_fraction: float = 0.1,
+        warm_start: bool = False,
+        random_state: Any = None,
+        device: str = "auto",
+        verbose: bool = False,
+    ) -> None:
+        self.n_components = n_components
+        self.hidden = hidden
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.settings = settings
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+
+class VAE(Sampled, Codes):
+    """Variational autoencoder (Kingma & Welling 2014) with a Gaussian likelihood whose deviation is learnt.
+
+    `transform` gives the mean of a row's posterior. Parameters and attributes are those of `AAE`; the prior is
+    Gaussian, with standard deviation `prior_scale`.
+    """
+
+    _kind = "vae"
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        prior_scale: float = 1.0,
+        hidden: Any = "auto",
+        epochs: Any = "auto",
+        batch_size: Any = "auto",
+        learning_rate: float = 2e-3,
+        settings: Mapping[str, Any] | None = None,
+        validation_fraction: float = 0.1,
+        warm_start: bool = False,
+        random_state: Any = None,
+        device: str = "auto",
+        verbose: bool = False,
+    ) -> None:
+        self.n_components = n_components
+        self.prior_scale = prior_scale
+        self.hidden = hidden
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.settings = settings
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def _prior(self) -> Prior:
+        return Prior("gaussian", self.prior_scale)
+
+    def _more(self) -> Mapping[str, Any]:
+        return {"reconstruction": Reconstruction("gaussian", "sum")}

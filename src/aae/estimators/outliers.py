@@ -1,0 +1,211 @@
+"""AAEOutlierDetector: how unlike the rows of `fit` a row is, by three kinds of evidence, calibrated on other rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import OutlierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from aae.config import Prior
+from aae.data import original
+from aae.errors import ConfigError
+from aae.estimators.base import Estimator, residuals
+from aae.estimators.inputs import checked
+from aae.estimators.settings import adversarial, prior_of
+from aae.inference import Run
+
+Array = NDArray[Any]
+
+EVIDENCE = ("residual", "density", "discriminator")
+"""The three kinds of evidence, in the order of the columns of `AAEOutlierDetector.evidence`."""
+SMALLEST_SPREAD = 1e-3
+"""Evidence that hardly varies over the rows it is calibrated on (all rows alike) is not blown up beyond this."""
+
+
+class AAEOutlierDetector(OutlierMixin, Estimator):
+    """Outliers by an adversarial autoencoder: lower scores are odder, as everywhere in scikit-learn.
+
+    Three kinds of evidence, each in standard deviations above its median over the rows that calibrate it:
+
+    - residual: log of the mean squared error of reconstruction (features in the units that the networks learn in);
+    - density: log of the squared Mahalanobis distance of the code from the codes of the training rows;
+    - discriminator: how surely the discriminator says that the code is not from the prior (minus its logit).
+
+    The anomaly score is log(exp(residual) + exp(density) + exp(discriminator - 1)): a soft maximum, since a row may be
+    odd in one way only. The discriminator counts less, for it is trained near the prior and guesses far from it.
+
+    Parameters
+    ----------
+    n_components : dimensions of a code; "auto" is 1.5 times the root of the number of features, and below it.
+    contamination : "auto" calls odd what scores below all but `false_alarm_rate` of the held-out rows. A number, above
+        0 and at most 0.5, is the share of the *training* rows to call odd, for training data with outliers in it.
+    false_alarm_rate : the rate at which rows like those of `fit` are called odd, with contamination "auto".
+    validation_fraction : share of the rows held out from training, to calibrate on. Below 50 rows none are, and the
+        detector is calibrated on rows it has seen, which gives more false alarms than asked for.
+    prior, hidden, epochs, batch_size, learning_rate, settings, warm_start, random_state, device, verbose : as in `AAE`.
+
+    Attributes
+    ----------
+    offset_ : the score below which a row is called odd. false_alarm_rate_ : the rate that held-out rows so few can
+    promise, (rows at or below the offset) / (held-out rows + 1). run_, history_, n_iter_, n_features_in_,
+    feature_names_in_ : as in `AAE`.
+    """
+
+    _kind = "aae"
+
+    offset_: float
+    false_alarm_rate_: float
+
+    def __init__(
+        self,
+        n_components: Any = "auto",
+        *,
+        contamination: Any = "auto",
+        false_alarm_rate: float = 0.05,
+        prior: str | Prior | Mapping[str, Any] = "gaussian",
+        hidden: Any = "auto",
+        epochs: Any = "auto",
+        batch_size: Any = "auto",
+        learning_rate: float = 2e-3,
+        settings: Mapping[str, Any] | None = None,
+        validation_fraction: float = 0.2,
+        warm_start: bool = False,
+        random_state: Any = None,
+        device: str = "auto",
+        verbose: bool = False,
+    ) -> None:
+        self.n_components = n_components
+        self.contamination = contamination
+        self.false_alarm_rate = false_alarm_rate
+        self.prior = prior
+        self.hidden = hidden
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.settings = settings
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train on most rows of X and calibrate on the others; y is not used. Errors as in `AAE.fit`."""
+        self._check_rates()
+        x = checked(self, X, reset=True, fewest=2)
+        return self._train(x, None)._calibrate(x)
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """One pass over the rows of X, and a calibration on these rows."""
+        self._check_rates()
+        first = not hasattr(self, "run_")
+        x = checked(self, X, reset=first, fewest=2 if first else 1)
+        return self._train(x, None, passes=1)._calibrate(x)
+
+    def anomaly_score(self, X: Any) -> Array:
+        """How odd each row is, float64 [n]: higher is odder (the sign of PyOD's decision function)."""
+        return _combined(self.evidence(X))
+
+    def score_samples(self, X: Any) -> Array:
+        """Minus the anomaly score, float64 [n]: lower is odder."""
+        check_is_fitted(self)
+        return -self.anomaly_score(X)
+
+    def decision_function(self, X: Any) -> Array:
+        """`score_samples` minus `offset_`, float64 [n]: below 0 is called odd."""
+        check_is_fitted(self)
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> Array:
+        """1 for a row like those of `fit`, -1 for an odd one, int64 [n]."""
+        check_is_fitted(self)
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def evidence(self, X: Any) -> Array:
+        """The three kinds of evidence behind each score, float64 [n, 3], in the order of `EVIDENCE`.
+
+        In standard deviations above the median of the rows that the detector was calibrated on.
+        """
+        run, x = self._ready(X)
+        return self._evidence(run, x)
+
+    def explain(self, X: Any) -> Array:
+        """The blame of each feature, or pixel, for a row's residual: float64 in the shape of the rows of `fit`.
+
+        The squared error of reconstruction over the usual one of that feature: 1 is usual, 0 is reconstructed exactly.
+        The other two kinds of evidence are about the code as a whole, and are shared out to no feature.
+        """
+        run, x = self._ready(X)
+        blame = np.square(residuals(run, x)) / self.usual_error_  # [n, features], channels first
+        places = original(np.arange(run.spec.features)[None], run.spec)[0].astype(np.int64)  # what stands where
+        return blame[:, places]
+
+    def _check_rates(self) -> None:
+        share, rate = self.contamination, self.false_alarm_rate
+        if not (isinstance(share, str) and share == "auto") and not (_is_number(share) and 0 < share <= 0.5):
+            raise ConfigError(f"contamination must be 'auto', or above 0 and at most 0.5, got {share!r}")
+        if not (_is_number(rate) and 0 < rate < 1):
+            raise ConfigError(f"false_alarm_rate must lie between 0 and 1, got {rate!r}")
+
+    def _resolved(self, features: int) -> dict[str, Any]:
+        parameters = super()._resolved(features)
+        if isinstance(self.n_components, str) and self.n_components == "auto":
+            parameters["n_components"] = max(1, min(features - 1, round(1.5 * math.sqrt(features))))
+        return parameters
+
+    def _prior(self) -> Prior:
+        return prior_of(self.prior, Prior("gaussian", 1.0))
+
+    def _more(self) -> Mapping[str, Any]:
+        return adversarial()
+
+    def _raw(self, run: Run, x: Array) -> Array:
+        """The evidence before it is calibrated, float64 [n, 3]."""
+        errors = np.square(residuals(run, x)).mean(axis=1)
+        codes = run.encode(x)
+        # One axis of the whitened codes after the other: a matrix product would round by the number of rows.
+        offset = codes.astype(np.float64) - self.code_centre_
+        distance = sum(np.square((offset * axis).sum(axis=1)) for axis in self.code_axes_)
+        return np.stack([np.log(errors + 1e-12), np.log(distance + 1e-12), -run.discriminate(codes)], axis=1)
+
+    def _evidence(self, run: Run, x: Array) -> Array:
+        return (self._raw(run, x) - self.evidence_centre_) / self.evidence_spread_
+
+    def _calibrate(self, x: Array) -> Self:
+        """Learn what is usual from the training rows (codes) and the held-out ones (the rest)."""
+        run, splits = self.run_, self.run_.directory.splits
+        held = x[splits["validation"]] if len(splits["validation"]) else x
+        codes = run.encode(x[splits["train"]]).astype(np.float64)
+        self.code_centre_ = codes.mean(axis=0)
+        covariance = np.atleast_2d(np.cov(codes.T, bias=True)) + 1e-6 * np.eye(codes.shape[1])
+        values, vectors = np.linalg.eigh(covariance)
+        self.code_axes_ = vectors.T / np.sqrt(np.maximum(values, 1e-6))[:, None]  # [latent, latent], an axis a row
+        usual = np.square(residuals(run, held)).mean(axis=0)
+        self.usual_error_ = np.maximum(usual, max(1e-3 * usual.mean(), 1e-12))
+        raw = self._raw(run, held)
+        self.evidence_centre_ = np.median(raw, axis=0)
+        self.evidence_spread_ = np.maximum(raw.std(axis=0), SMALLEST_SPREAD)
+        if self.contamination == "auto":
+            scores = np.sort(-_combined(self._evidence(run, held)))
+            below = max(1, math.floor(self.false_alarm_rate * (len(scores) + 1)))
+            self.offset_ = float(scores[below - 1])
+            self.false_alarm_rate_ = below / (len(scores) + 1)
+        else:
+            self.offset_ = float(np.percentile(-_combined(self._evidence(run, x)), 100 * self.contamination))
+            self.false_alarm_rate_ = float(self.contamination)
+        return self
+
+
+def _combined(evidence: Array) -> Array:
+    """A soft maximum of the three kinds of evidence [n, 3] -> [n]."""
+    residual, density, discriminator = evidence.T
+    return np.logaddexp(np.logaddexp(residual, density), discriminator - 1)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,152 @@
+"""From the parameters of an estimator, and the size of its data, to the `Config` of a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from aae.config import Adversarial, Config, Model, Optimizer, Optimizers, Prior, check, flatten, from_dict, replace
+from aae.data import MEMORY
+from aae.errors import ConfigError
+
+PARAMETERS = {
+    "model.kind": "the class of the estimator",
+    "model.latent": "n_components",
+    "model.encoder": "hidden",
+    "model.decoder": "hidden",
+    "prior.kind": "prior",
+    "epochs": "epochs",
+    "batch_size": "batch_size",
+    "optimizer.reconstruction.learning_rate": "learning_rate",
+    "seed": "random_state",
+    "device": "device",
+    "data.source": "the X that is passed to fit",
+    "data.validation": "validation_fraction",
+}
+"""Settings that have a parameter of their own, which `settings` may not set a second time."""
+
+
+class Sizes(NamedTuple):
+    """What is chosen by the data where a parameter says "auto"."""
+
+    hidden: tuple[int, ...]
+    batch_size: int
+    epochs: int
+
+
+def sizes(rows: int, features: int) -> Sizes:
+    """Networks, batches and passes that fit `rows` training rows of `features` values.
+
+    Two hidden layers, four times as wide as a row within 32 to 512 units. Batches of 32 rows up to a thousand rows,
+    then more, to 256. Steps: 200 + one for each row, but 10 passes at the least: a second or two for a few hundred
+    rows, and no more passes than 60,000 images need.
+    """
+    width = min(512, max(32, 2 ** math.ceil(math.log2(4 * features))))
+    batch = next(size for most, size in ((1000, 32), (5000, 64), (50_000, 128), (math.inf, 256)) if rows <= most)
+    batch = min(batch, rows)
+    epochs = max(10, math.ceil((200 + rows) / (rows // batch)))
+    return Sizes((width, width), batch, epochs)
+
+
+def prior_of(prior: str | Prior | Mapping[str, Any], default: Prior) -> Prior:
+    """The prior that a name, a `Prior`, or a mapping of the settings of `[prior]` stands for."""
+    if isinstance(prior, Prior):
+        return prior
+    if isinstance(prior, str):
+        return default if prior == default.kind else from_dict(Prior, {"kind": prior})
+    if isinstance(prior, Mapping):
+        return from_dict(Prior, dict(prior), where="prior.")
+    raise ConfigError(f"prior must be a name, such as 'gaussian', an aae.config.Prior, or its settings; got {prior!r}")
+
+
+def adversarial() -> dict[str, Any]:
+    """The game that the estimators play: one joint phase, in which the weight of the prior grows through training."""
+    return {
+        "adversarial": Adversarial(
+            phases="joint", weight=0.005, final_weight=0.3, input_noise=0.05, gradient_penalty=0.02
+        ),
+        "optimizer": Optimizers(discriminator=Optimizer("adam", learning_rate=2e-3, momentum=0.5)),
+    }
+
+
+def configure(
+    parameters: Mapping[str, Any],
+    kind: str,
+    rows: int,
+    features: int,
+    seed: int,
+    prior: Prior | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> Config:
+    """The Config of a fit to `rows` training rows of `features` values.
+
+    ConfigError that names the parameter or setting for a value that cannot be.
+    """
+    chosen, hidden = sizes(rows, features), parameters["hidden"]
+    if isinstance(hidden, str) and hidden == "auto":
+        hidden = chosen.hidden
+    if not isinstance(hidden, Sequence) or isinstance(hidden, str):
+        raise ConfigError(
+            f"hidden must be 'auto' or the widths of the hidden layers, such as (256, 256); got {hidden!r}"
+        )
+    width = max((*hidden, 1))
+    model = Model(
+        kind=kind,  # type: ignore[arg-type]
+        latent=whole(parameters["n_components"], "n_components"),
+        encoder=_widths(hidden),
+        decoder=_widths(hidden),
+    )
+    if kind == "aae":
+        model = replace(model, {"discriminator": _widths(chosen.hidden)})
+    base = Config(
+        recipe=f"estimator-{kind}",
+        epochs=_auto(parameters["epochs"], chosen.epochs, "epochs"),
+        batch_size=min(_auto(parameters["batch_size"], chosen.batch_size, "batch_size"), rows),
+        seed=seed,
+        schedule="linear",
+        # Small products gain nothing from bf16 or a second thread, and one thread gives the same bytes on any machine.
+        precision="fp32" if width <= 256 else "auto",
+        threads=1 if width <= 256 else 0,
+        device=str(parameters["device"]),
+        model=model,
+        prior=prior or Prior(),
+        **(more or {}),
+    )
+    rate = parameters["learning_rate"]
+    changes = {"optimizer.reconstruction.learning_rate": rate, "data.source": MEMORY}
+    config = replace(base, changes)
+    return check(replace(config, _own(parameters["settings"])))
+
+
+def _own(settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The user's own settings by dotted name, without those that a parameter sets."""
+    own = dict(settings or {})
+    known = flatten(Config())
+    for name in own:
+        if name in PARAMETERS:
+            raise ConfigError(f"settings[{name!r}] has a parameter of its own: {PARAMETERS[name]}")
+        if name not in known:
+            raise ConfigError(
+                f"settings[{name!r}] is no setting; names are dotted, as in {{'adversarial.final_weight': 1.0}}"
+            )
+    return own
+
+
+def whole(value: Any, name: str, least: int = 1) -> int:
+    """`value` as an int of `least` or more; ConfigError that names the parameter otherwise."""
+    try:
+        number = value.__index__() if not isinstance(value, bool) else None
+    except AttributeError:
+        number = None
+    if number is None or number < least:
+        raise ConfigError(f"{name} must be a whole number of {least} or more, got {value!r}")
+    return int(number)
+
+
+def _auto(value: Any, chosen: int, name: str) -> int:
+    return chosen if isinstance(value, str) and value == "auto" else whole(value, name)
+
+
+def _widths(hidden: Sequence[Any]) -> tuple[int, ...]:
+    return tuple(whole(width, "hidden") for width in hidden)

@@ -1,0 +1,275 @@
+"""The estimators: scikit-learn's contract, what goes between processes and files, and what they learn."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import check_estimator
+
+import aae
+from aae.config import Prior
+from aae.errors import ConfigError, RunError
+
+LATENT = (aae.AAE, aae.Autoencoder, aae.VAE)
+ALL = (*LATENT, aae.AAEOutlierDetector)
+QUICK = {"epochs": 5, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def table() -> np.ndarray:
+    """120 rows on a plane in 6 dimensions, in different units."""
+    rng = np.random.default_rng(0)
+    return (rng.normal(size=(120, 2)) @ rng.normal(size=(2, 6))) * 10.0 ** np.arange(-2, 4) + 3
+
+
+@pytest.fixture(scope="module")
+def fitted(table: np.ndarray) -> aae.AAE:
+    return aae.AAE(epochs=20, random_state=0).fit(table)
+
+
+# scikit-learn's contract
+
+
+def contract(estimator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+    results = check_estimator(estimator, on_fail=None)
+    wrong = {r["check_name"]: str(r["exception"]) for r in results if r["status"] != "passed"}
+    assert not wrong
+    assert len(results) > 40
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_every_check_of_scikit_learn_passes(cls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    contract(cls(epochs=5), monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cls", ALL)
+def test_every_check_of_scikit_learn_passes_with_the_defaults(cls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    contract(cls(), monkeypatch)
+
+
+def test_it_works_in_pipelines_searches_and_cross_validation(table: np.ndarray) -> None:
+    y = (table[:, 0] > np.median(table[:, 0])).astype(int)
+    pipeline = make_pipeline(aae.AAE(**QUICK), LogisticRegression())
+    search = GridSearchCV(pipeline, {"aae__n_components": [1, 3]}, cv=2, n_jobs=2, error_score="raise").fit(table, y)
+    assert search.best_params_["aae__n_components"] in (1, 3)
+    scores = cross_val_score(clone(aae.VAE(**QUICK)), table, cv=2, error_score="raise")
+    assert np.isfinite(scores).all()
+
+
+def test_data_frames_give_names_and_take_them(table: np.ndarray) -> None:
+    frame = pd.DataFrame(table, columns=list("abcdef"))
+    model = aae.AAE(3, **QUICK).set_output(transform="pandas").fit(frame)
+    codes = model.transform(frame)
+    assert list(codes.columns) == list(model.get_feature_names_out()) == ["aae0", "aae1", "aae2"]
+    assert list(model.feature_names_in_) == list("abcdef")
+    with pytest.raises(ValueError, match="feature names"):
+        model.transform(frame[list("fedcba")])
+    polars = pytest.importorskip("polars")
+    assert isinstance(model.set_output(transform="polars").transform(frame), polars.DataFrame)
+
+
+def test_a_code_is_the_same_whatever_rows_stand_beside_it(fitted: aae.AAE, table: np.ndarray) -> None:
+    whole, scores = fitted.transform(table), fitted.score_samples(table)
+    for some in (slice(3, 4), slice(17, 60), np.arange(119, 0, -7)):
+        np.testing.assert_array_equal(fitted.transform(table[some]), whole[some])
+        np.testing.assert_array_equal(fitted.score_samples(table[some]), scores[some])
+
+
+# What it learns
+
+
+@pytest.mark.parametrize("cls", LATENT)
+def test_a_plane_is_found_again(cls: Any, table: np.ndarray) -> None:
+    """Two numbers are enough for these rows, so most of the variance (1 for each feature) is reconstructed."""
+    model = cls(random_state=0).fit(table)
+    assert -0.35 < model.score(table) < 0
+    assert model.score(table) == pytest.approx(model.score_samples(table).mean())
+    assert len(model.history_) == model.n_iter_
+    assert model.inverse_transform(model.transform(table)) == pytest.approx(model.reconstruct(table))
+
+
+@pytest.mark.parametrize("cls", [aae.AAE, aae.VAE])
+def test_samples_look_like_the_rows(cls: Any, table: np.ndarray) -> None:
+    model = cls(random_state=0).fit(table)
+    new = model.sample(500, random_state=1)
+    assert new.shape == (500, 6)
+    np.testing.assert_array_equal(new, model.sample(500, random_state=1))
+    assert not np.array_equal(new, model.sample(500, random_state=2))
+    spread = table.std(0)
+    assert np.abs((new.mean(0) - table.mean(0)) / spread).max() < 0.5
+    with pytest.raises(ValueError, match="fitted without classes"):
+        model.sample(5, y=1)
+
+
+@pytest.mark.parametrize(
+    ("prior", "bound"),
+    [("uniform", 2.0), (Prior("uniform", 5.0), 5.0), ({"kind": "uniform", "scale": 5.0}, 5.0)],
+)
+def test_the_prior_may_be_a_name_or_its_settings(prior: Any, bound: float, table: np.ndarray) -> None:
+    run = aae.AAE(prior=prior, **QUICK).fit(table).run_
+    assert np.abs(run.sample_prior(1000)).max() == pytest.approx(bound, rel=0.02)
+
+
+def test_images_are_taken_and_given_back_as_images() -> None:
+    images = load_digits().images[:200]
+    model = aae.AAE(**QUICK).fit(images)
+    assert model.n_features_in_ == 64
+    assert model.run_.spec.shape == (8, 8)
+    assert model.reconstruct(images).shape == images.shape
+    np.testing.assert_array_equal(model.transform(images), model.transform(images.reshape(200, 64)))
+
+
+# Going on
+
+
+def test_warm_start_goes_on_and_a_fresh_fit_does_not(table: np.ndarray) -> None:
+    model = aae.AAE(epochs=30, warm_start=True, random_state=0).fit(table)
+    first = model.score(table)
+    model.fit(table)
+    assert model.n_iter_ == 60
+    assert [row["epoch"] for row in model.history_] == list(range(1, 61))
+    assert model.score(table) > first
+    model.set_params(n_components=3)
+    with pytest.raises(ValueError, match=r"model\.latent"):
+        model.fit(table)
+    assert model.set_params(warm_start=False).fit(table).n_iter_ == 30
+
+
+def test_partial_fit_learns_a_pass_at_a_time(table: np.ndarray) -> None:
+    model = aae.AAE(random_state=0)
+    for part in np.array_split(table, 4):
+        model.partial_fit(part)
+    first, scale = model.score(table), model.run_.spec.scale
+    for _ in range(30):
+        model.partial_fit(table)
+    assert model.run_.spec.scale == scale
+    assert model.n_iter_ == 34
+    assert model.score(table) > first + 0.3
+
+
+# Between processes and files
+
+
+def test_a_pickle_holds_weights_and_works_in_another_process(table: np.ndarray, tmp_path: Path) -> None:
+    models = [cls(**QUICK).fit(table) for cls in ALL]
+    (tmp_path / "models.pickle").write_bytes(pickle.dumps(models))
+    np.save(tmp_path / "x.npy", table)
+    code = (
+        "import pickle, numpy as np; models = pickle.load(open('models.pickle', 'rb')); x = np.load('x.npy');"
+        "np.save('scores.npy', [model.score_samples(x) for model in models])"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=tmp_path, timeout=120)
+    np.testing.assert_array_equal(np.load(tmp_path / "scores.npy"), [model.score_samples(table) for model in models])
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_a_copy_goes_on_as_the_original_would(cls: Any, table: np.ndarray) -> None:
+    model = cls(**QUICK).fit(table)
+    again = pickle.loads(pickle.dumps(model)).partial_fit(table)
+    np.testing.assert_array_equal(again.score_samples(table), model.partial_fit(table).score_samples(table))
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_save_makes_a_run_directory_and_load_reads_it(cls: Any, table: np.ndarray, tmp_path: Path) -> None:
+    frame = pd.DataFrame(table, columns=list("abcdef"))
+    model = cls(**QUICK, hidden=(16, 8), settings={"reconstruction.weight": 2.0}).fit(frame)
+    model.save(tmp_path / "run")
+    again = cls.load(tmp_path / "run")
+    assert again.get_params() == model.get_params()
+    assert again.history_ == model.history_
+    assert list(again.feature_names_in_) == list("abcdef")
+    np.testing.assert_array_equal(again.score_samples(frame), model.score_samples(frame))
+    assert aae.Run.load(tmp_path / "run").config == model.run_.config
+    with pytest.raises(RunError, match="holds a run already"):
+        model.save(tmp_path / "run")
+    other = next(c for c in ALL if c is not cls)
+    with pytest.raises(RunError, match=f"holds an estimator of class {cls.__name__}"):
+        other.load(tmp_path / "run")
+
+
+def test_what_no_file_can_hold_is_refused_by_name(table: np.ndarray, tmp_path: Path) -> None:
+    model = aae.AAE(epochs=1, random_state=np.random.RandomState(0)).fit(table)
+    with pytest.raises(ConfigError, match="random_state"):
+        model.save(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_in_memory_says_how_to_get_a_directory(fitted: aae.AAE) -> None:
+    with pytest.raises(RunError, match=r"run\.save"):
+        _ = fitted.run_.path
+    with pytest.raises(ValueError, match="passed in Python"):
+        fitted.run_.report()
+
+
+def _numpy_state() -> bytes:
+    return np.random.get_state()[1].tobytes()  # noqa: NPY002 - the global generator is what must stay as it is
+
+
+def test_fitting_leaves_no_files_and_no_global_state_behind(
+    table: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(3)
+    before, state, threads = torch.get_rng_state(), _numpy_state(), torch.get_num_threads()
+    aae.AAE(**QUICK).fit(table)
+    assert list(tmp_path.iterdir()) == []
+    assert torch.equal(before, torch.get_rng_state())
+    assert state == _numpy_state()
+    assert threads == torch.get_num_threads()
+
+
+# Small and odd data
+
+
+@pytest.mark.parametrize("cls", ALL)
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.random.default_rng(0).normal(size=(30, 2)),
+        np.repeat([[1.0, 2.0]], 30, axis=0),
+        np.c_[np.arange(30), np.full(30, 7)],
+        np.random.default_rng(0).integers(0, 2, size=(2, 3)),
+        np.random.default_rng(0).normal(size=(40, 1)) * 1e-30,
+        np.random.default_rng(0).normal(size=(40, 3)) * 1e25,
+    ],
+    ids=["two columns", "duplicates", "constant column", "two rows", "denormal", "huge"],
+)
+def test_small_data_gives_finite_results(cls: Any, x: np.ndarray) -> None:
+    model = cls(**QUICK).fit(x)
+    assert np.isfinite(model.score_samples(x)).all()
+    assert np.isfinite(model.reconstruct(x)).all()
+
+
+def test_settings_that_cannot_be_are_refused_by_name(table: np.ndarray) -> None:
+    for parameters, words in (
+        ({"n_components": 0}, "n_components must be a whole number of 1 or more"),
+        ({"hidden": "wide"}, "hidden must be 'auto' or the widths"),
+        ({"hidden": (8, 0)}, "hidden must be"),
+        ({"epochs": 1.5}, "epochs must be a whole number"),
+        ({"batch_size": 0}, "batch_size must be"),
+        ({"prior": "banana"}, "kind must be one of"),
+        ({"prior": 3}, "prior must be a name"),
+        ({"learning_rate": -1.0}, "learning_rate must be above 0"),
+        ({"validation_fraction": 0.9}, "validation_fraction must lie in"),
+        ({"device": "quantum"}, "device = quantum cannot be used"),
+        ({"settings": {"epochs": 3}}, "has a parameter of its own: epochs"),
+        ({"settings": {"adversarial.wait": 3}}, "is no setting"),
+        ({"random_state": "seed"}, "seed"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            aae.AAE(**parameters).fit(table)
