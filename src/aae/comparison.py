@@ -122,6 +122,8 @@ def _pca(run: Run, data: Dataset, training: Rows, held: Rows) -> Compared:
 
 
 def _matched(codes: Array, train_codes: Array, prior: PriorShape) -> Array:
-    """Codes with each axis moved and stretched so that the *training* codes have the prior's mean 0 and deviation."""
+    """Codes with each axis moved and stretched so that the *training* codes have the prior's mean and deviation."""
     spread = train_codes.std(0)
-    return ((codes - train_codes.mean(0)) / np.where(spread > 0, spread, 1) * prior.std).astype(np.float32)
+    standard = (codes - train_codes.mean(0)) / np.where(spread > 0, spread, 1)
+    latent = codes.shape[1]  # principal components may be fewer than the code's dimensions
+    return (standard * prior.std.numpy()[:latent] + prior.mean.numpy()[:latent]).astype(np.float32)

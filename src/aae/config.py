@@ -107,15 +107,107 @@ class Model:
 
 @dataclass(frozen=True)
 class Prior:
-    """The shape that the codes are given."""
+    """The shape that the codes are given; docs/priors.md shows each."""
 
-    kind: Literal["uniform", "gaussian"] = "uniform"
-    """Uniform on a box, or isotropic Gaussian."""
+    kind: Literal[
+        "uniform",
+        "gaussian",
+        "ball",
+        "sphere",
+        "ring",
+        "mixture",
+        "grid",
+        "checkerboard",
+        "swiss-roll",
+        "spiral",
+        "laplace",
+        "student-t",
+        "one-hot",
+        "torus",
+        "picture",
+        "points",
+        "product",
+    ] = "uniform"
+    """The kind of shape; `aae priors` lists them, and `aae priors show NAME -o prior.png` draws one."""
     scale: float = 2.0
-    """Half the side of the box, or the Gaussian's standard deviation (code units)."""
+    """Half the side of a box, board, grid or picture; the outer radius; or the deviation or scale (code units)."""
+    width: float | None = None
+    """Thickness of a ring; or deviation across a petal, of a dot, along a curve, or around points (code units)."""
+    components: int | None = None
+    """Petals, arms of a spiral, dots or squares along a side; or sectors or segments, one for each class."""
+    turns: float | None = None
+    """Turns of a swiss roll (default 2) or of a spiral's arm (default 1)."""
+    degrees: float | None = None
+    """Degrees of freedom of Student's t, above 2 (default 5)."""
+    concentration: float | None = None
+    """Concentration of the angles on a torus, 0 for uniform ones (default 1)."""
+    covariance: tuple[float, ...] = ()
+    """Covariance of the Gaussian, latent x latent numbers row after row, in place of its scale."""
+    file: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
+    """Picture (.png, .jpg), points (.npy, .npz, .csv), or mixture (.json, .npz); read once, kept in the run."""
+    ink: Literal["dark", "bright"] = "dark"
+    """What of a picture is dense: its dark or its bright pixels."""
+    content: Annotated[str, tyro.conf.Suppress] = ""
+    """What was in `file`, as text; filled in when a run begins."""
+    blocks: tuple[str, ...] = ()
+    """Blocks of a product, one after another: NAME=KIND:DIMENSIONS[,SETTING=VALUE ...]."""
+    labels: bool = False
+    """Give each class its own component, segment or category, and tell the discriminator the class."""
 
     def __post_init__(self) -> None:
         _require(0 < self.scale < math.inf, f"scale must be above 0 and finite, got {self.scale}")
+        _require(self.width is None or 0 < self.width < math.inf, f"width must be above 0 and finite, got {self.width}")
+        _require(
+            self.components is None or 1 <= self.components <= 1000,
+            f"components must lie in 1 to 1000, got {self.components}",
+        )
+        _require(self.turns is None or 0 < self.turns <= 20, f"turns must be above 0 and at most 20, got {self.turns}")
+        _require(
+            self.degrees is None or 2 < self.degrees < math.inf,
+            f"degrees must be above 2 and finite, got {self.degrees}",
+        )
+        _require(
+            self.concentration is None or 0 <= self.concentration <= 1000,
+            f"concentration must lie in 0 to 1000, got {self.concentration}",
+        )
+        _require(all(map(math.isfinite, self.covariance)), f"covariance must be finite, got {self.covariance}")
+
+
+_PRIOR_USES: dict[str, tuple[str, ...]] = {
+    "uniform": ("scale",),
+    "gaussian": ("scale", "covariance"),
+    "ball": ("scale",),
+    "sphere": ("scale",),
+    "ring": ("scale", "width", "labels"),
+    "mixture": ("scale", "width", "components", "labels", "file", "content"),
+    "grid": ("scale", "width", "components"),
+    "checkerboard": ("scale", "components"),
+    "swiss-roll": ("scale", "width", "turns", "labels"),
+    "spiral": ("scale", "width", "turns", "components", "labels"),
+    "laplace": ("scale",),
+    "student-t": ("scale", "degrees"),
+    "one-hot": ("labels",),
+    "torus": ("scale", "concentration"),
+    "picture": ("scale", "file", "content", "ink"),
+    "points": ("width", "file", "content", "labels"),
+    "product": ("blocks", "labels"),
+}
+
+
+def unused_by_prior(prior: Prior) -> dict[str, str]:
+    """The settings that this prior ignores, each with the reason."""
+    uses = set(_PRIOR_USES[prior.kind])
+    if prior.kind in ("ring", "swiss-roll") and prior.labels:
+        uses.add("components")
+    names = [f.name for f in dataclasses.fields(prior) if f.name != "kind"]
+    reasons = {name: f"prior.kind = {prior.kind} does not use it" for name in names if name not in uses}
+    if prior.covariance and prior.kind == "gaussian":
+        reasons["scale"] = "prior.covariance says how wide the Gaussian is"
+    if prior.kind == "mixture" and (prior.file or prior.content):
+        reasons |= dict.fromkeys(("scale", "width", "components"), "the mixture comes from a file")
+    if prior.kind == "picture" and prior.content and not prior.file:
+        reasons["ink"] = "the picture has been read already"
+    return reasons
 
 
 @dataclass(frozen=True)
@@ -309,6 +401,10 @@ def unused(config: Config) -> dict[str, str]:
         reasons["model.posterior"] = f"model.kind = {kind} fixes the posterior"
     if kind == "autoencoder":
         reasons["prior"] = "a plain autoencoder has no prior"
+    else:
+        reasons |= {f"prior.{name}": why for name, why in unused_by_prior(config.prior).items()}
+    if kind == "vae":
+        reasons["prior.covariance"] = "model.kind = vae needs an isotropic Gaussian"
     if kind != "aae" or config.model.posterior != "noise":
         reasons["model.posterior_noise"] = "only model.posterior = noise uses it"
     if config.model.network == "mlp":
@@ -348,9 +444,18 @@ def check(config: Config) -> Config:
             f"prior.kind = {config.prior.kind} does not go with model.kind = vae, whose divergence from the prior "
             "has a closed form for a Gaussian only. Set prior.kind to gaussian, or model.kind to aae."
         )
+    if kind_needs_file(config.prior) and config.model.kind != "autoencoder":
+        raise ConfigError(f"prior.kind = {config.prior.kind} needs prior.file, the file that holds it.")
+    if config.prior.file and config.prior.content:
+        raise ConfigError("prior.file and prior.content are two shapes; leave one of them out.")
     if config.reconstruction.loss == "bce" and config.model.output == "linear":
         raise ConfigError("reconstruction.loss = bce needs probabilities; set model.output to sigmoid or auto.")
     return config
+
+
+def kind_needs_file(prior: Prior) -> bool:
+    """Whether this prior is what is in a file, and none is named."""
+    return prior.kind in ("picture", "points") and not (prior.file or prior.content)
 
 
 def resolve(base: Config, chosen: Config, written: Iterable[str] = ()) -> Config:
@@ -361,15 +466,18 @@ def resolve(base: Config, chosen: Config, written: Iterable[str] = ()) -> Config
     and that would be ignored are refused with a ConfigError.
     """
     defaults, before, after = flatten(Config()), flatten(base), flatten(chosen)
-    ignored, written = unused(chosen), set(written)
+    written, own = set(written), dict[str, Any]()
+    if chosen.model.kind == "vae" and before["prior.kind"] == chosen.prior.kind != "gaussian":
+        gaussian = {"prior.kind": "gaussian", "prior.scale": 1.0}
+        if "prior.kind" not in written:  # another prior that was asked for is refused by `check`, not replaced
+            own = {k: v for k, v in gaussian.items() if k not in written and after[k] == before[k]}
+    if "prior.file" in written or after["prior.file"] != before["prior.file"]:
+        own |= {"prior.content": ""} if "prior.content" not in written else {}  # that of the file before
+    ignored = unused(replace(chosen, own))
     for key in sorted(written):
         if group := _covers(ignored, key):
             raise ConfigError(f"{key} would be ignored: {ignored[group]}. Leave it out.")
-    back = {k: defaults[k] for k, v in after.items() if v == before[k] and _covers(ignored, k)}
-    if chosen.model.kind == "vae" and before["prior.kind"] == chosen.prior.kind == "uniform":
-        gaussian = {"prior.kind": "gaussian", "prior.scale": 1.0}
-        if "prior.kind" not in written:  # a uniform prior that was asked for is refused by `check`, not replaced
-            back |= {k: v for k, v in gaussian.items() if k not in written and after[k] == before[k]}
+    back = {k: defaults[k] for k, v in after.items() if v == before[k] and _covers(ignored, k)} | own
     return check(replace(chosen, back))
 
 

@@ -8,6 +8,7 @@ digits with the rows that stand beside it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from aae.hardware import device_of
 from aae.memory import MemoryRun
 from aae.models import build
 from aae.phases import Batch, Model
-from aae.priors import Prior, quantile_grid
+from aae.priors import Prior
 from aae.priors import build as build_prior
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Run:
         """Number of dimensions of a code."""
         return self.config.model.latent
 
-    @property
+    @cached_property
     def prior(self) -> Prior:
         """The prior that the codes follow. ConfigError for a plain autoencoder, which has none."""
         if self.config.model.kind == "autoencoder":
@@ -150,23 +151,21 @@ class Run:
         """n codes from the prior, float32 [n, latent]."""
         if n < 1:
             raise ConfigError(f"n must be 1 or more, got {n}")
-        return self.prior.sample(n, torch.Generator().manual_seed(seed)).numpy()
+        return self.prior.sample(n, generator=torch.Generator().manual_seed(seed)).numpy()
 
     def traverse(self, n: int = 20) -> tuple[np.ndarray, np.ndarray]:
-        """The manifold: rows decoded at n x n quantiles of the prior in the first two dimensions of the code.
+        """The manifold: rows decoded at the n x n codes of `prior.grid` in the first two dimensions of the code.
 
-        The other dimensions stay at the prior's median. Returns the codes' values along an axis, [n], and rows
+        They lie at quantiles of the prior where its axes are independent, else on an even grid around it; the other
+        dimensions stay at the prior's centre. Returns the codes' values along each of the two axes, [2, n], and rows
         [n, n, *shape], the first axis going down from the highest second coordinate, as a picture is drawn. With a
-        one-dimensional code the result is [1, n, *shape].
+        one-dimensional code the values are [1, n] and the rows [1, n, *shape].
         """
-        prior, axes = self.prior, min(self.latent, 2)
-        unit = np.full((n**axes, self.latent), 0.5)
-        unit[:, :axes] = quantile_grid(n, axes).reshape(-1, axes)
-        codes = prior.icdf(torch.from_numpy(unit))
-        rows = self.decode(codes)
-        values = prior.icdf(torch.from_numpy(np.tile(quantile_grid(n, 1), (1, self.latent))))[:, 0].numpy()
-        if axes == 1:
-            return values, rows[None]
+        codes = self.prior.grid(n)  # [n, n, latent], or [n, latent]
+        rows = self.decode(codes.reshape(-1, self.latent))
+        if self.latent == 1:
+            return codes.T.numpy(), rows[None]
+        values = torch.stack([codes[:, 0, 0], codes[0, :, 1]]).numpy()
         return values, rows.reshape(n, n, *rows.shape[1:]).swapaxes(0, 1)[::-1]
 
     def interpolate(self, start: ArrayLike, end: ArrayLike, steps: int = 10) -> np.ndarray:

@@ -214,8 +214,8 @@ def _next(run: Run) -> str:
 
 def _settings(run: Run) -> str:
     used = to_dict(run.config)
-    shown = {k: v for k, v in flatten(run.config).items() if _in(used, k)}
-    rows = "".join(f"<tr><th scope=row>{k}</th><td>{_text(json.dumps(v))}</td></tr>" for k, v in shown.items())
+    shown = {k: _brief(json.dumps(v)) for k, v in flatten(run.config).items() if _in(used, k)}
+    rows = "".join(f"<tr><th scope=row>{k}</th><td>{_text(v)}</td></tr>" for k, v in shown.items())
     return (
         "<section id=settings><h2>Settings</h2><details><summary>Every setting of this run (config.json)</summary>"
         f"<div class=scroll><table class=settings><tbody>{rows}</tbody></table></div></details>"
@@ -233,6 +233,11 @@ def _changes(run: Run) -> str:
         for change in run.changes
     )
     return f"<p>Learning rates were changed by hand while this run trained:</p><ul class=notes>{said}</ul>"
+
+
+def _brief(text: str, limit: int = 200) -> str:
+    """The beginning of a long setting: what was in the file of a prior may be 1 MB."""
+    return text if len(text) <= limit else f"{text[:limit]} ... ({len(text):,} characters)"
 
 
 def _in(nested: dict[str, Any], dotted: str) -> bool:

@@ -95,11 +95,13 @@ class _Drawing:
             return []
         values, grid = self.run.traverse(GRID)
         cells = self.flat(grid.reshape(-1, *grid.shape[2:])).reshape(*grid.shape[:2], *self.shape)
-        across = (values, values[::-1] if self.run.latent > 1 else np.zeros(1))
+        across = (values[0], values[1][::-1] if self.run.latent > 1 else np.zeros(1))
         plots.save(plots.manifold(cells, self.shape, across, *self.limits), folder / "manifold.png")
         said = "What the decoder makes of codes along the prior's own quantiles, each cell equally probable."
+        if not self.run.prior.separable:
+            said = "What the decoder makes of an even grid of codes around the prior, those between its parts included."
         if self.run.latent > 2:
-            said += " The other dimensions of the code stay at the prior's median."
+            said += " The other dimensions of the code stay at the prior's centre."
         return [Section("manifold", "Manifold", said, folder / "manifold.png")]
 
     def losses(self, folder: Path) -> list[Section]:
@@ -167,7 +169,9 @@ class _Drawing:
         if not self.beside:
             return []
         panels = [
-            plots.Panel(one.name, one.codes, self.test.y, one.prior.outline(), one.numbers["empty_cells"], _short(one))
+            plots.Panel(
+                one.name, one.codes, self.test.y, one.prior.outline(), one.numbers.get("empty_cells"), _short(one)
+            )
             for one in self.beside
         ]
         plots.save(plots.comparison(panels, self.classes), folder / "comparison.png")
@@ -187,4 +191,4 @@ def _short(one: Compared) -> str:
     """Against what a method's codes are held, short enough to stand above its panel."""
     if one.note == comparison.MATCHED:
         return "shifted and scaled"
-    return f"its prior: {type(one.prior).__name__}, deviation {one.prior.std:.3g}"
+    return f"its prior: {type(one.prior).__name__}, deviation {one.prior.spread:.3g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import threading
 import time
@@ -21,6 +22,7 @@ from aae.game import Game, Row
 from aae.hardware import device_of, keep_freed_memory, precision_of, using_threads
 from aae.inference import Run
 from aae.memory import MemoryRun
+from aae.priors import with_content
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def train(
     check(config)
     data, source = _given(config, data)
     config = replace(config, {"batch_size": batch_size(config, data), "data.source": source})
+    config = dataclasses.replace(config, prior=with_content(config.prior))
     path = free_directory(config.recipe) if out is None else Path(out)
     device = device_of(config.device)
     game = Game.new(config, data, device)

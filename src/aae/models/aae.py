@@ -69,7 +69,7 @@ class AAE(Model):
         return {"reconstruction": self.error(self.decoder, self.sample_codes(batch), batch)}
 
     def discriminator_losses(self, batch: Batch) -> Losses:
-        real = self.seen(self.prior.sample(len(batch.x), batch.generator), batch)
+        real = self.seen(self.prior.sample(len(batch.x), generator=batch.generator), batch)
         fake = self.seen(self.sample_codes(batch).detach(), batch)
         return adversary.discriminator_losses(self.discriminator, real, fake, self.game)
 
@@ -80,7 +80,7 @@ class AAE(Model):
         return self.reconstruction_losses(batch) | self.generator_losses(batch)
 
     def seen(self, z: Tensor, batch: Batch) -> Tensor:
-        return adversary.seen(z, self.prior.std, self.game, batch)
+        return adversary.seen(z, self.prior.spread, self.game, batch)
 
     def encode(self, x: Tensor) -> Tensor:
         return self.posterior.centre(self.encoder, x)

@@ -1,0 +1,272 @@
+"""From settings, a name, a file or a Python object to a prior."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from aae.config import Prior as Settings
+from aae.config import from_dict, unused_by_prior
+from aae.errors import ConfigError
+from aae.priors.base import Prior
+from aae.priors.boxes import Laplace, StudentT, Uniform
+from aae.priors.curves import spiral, swiss_roll
+from aae.priors.files import CLOUDS, PICTURES, Ink, pack, read_mixture, read_picture, read_points, unpack
+from aae.priors.gaussians import Gaussian, Mixture, lattice, petals
+from aae.priors.given import Distribution, Draw, Drawn, Points
+from aae.priors.parts import OneHot, Product
+from aae.priors.pixels import Pixels, checkerboard
+from aae.priors.round import Shell, Torus
+
+CLASSES = 10
+"""Components of a mixture and segments of a roll, where the settings give no number."""
+
+
+def build(settings: Settings, latent: int) -> Prior:
+    """The prior that the settings describe, over codes of so many dimensions.
+
+    Raises ConfigError for settings that do not fit the dimensions, DataError for a file that cannot be read.
+    """
+    made = KINDS[settings.kind][0](with_content(settings), latent)
+    if made.latent != latent:
+        raise ConfigError(
+            f"prior.kind = {settings.kind} gives codes of {made.latent} dimensions ({made.describe()}), and "
+            f"model.latent is {latent}; set model.latent to {made.latent}"
+        )
+    return made
+
+
+def with_content(settings: Settings) -> Settings:
+    """The same settings with the file read: what was in it stands in `content`, so that it travels with a run."""
+    if settings.file is None:
+        return settings
+    name = Path(settings.file).name
+    if settings.kind == "picture":
+        return dataclasses.replace(
+            settings, file=None, content=pack(name, {"ink": read_picture(settings.file, settings.ink)}), ink="dark"
+        )
+    read = read_points if settings.kind == "points" else read_mixture
+    return dataclasses.replace(settings, file=None, content=pack(name, read(settings.file)))
+
+
+def prior(name: str, latent: int | None = None, **settings: object) -> Prior:
+    """The prior of this name: `prior("ring")`, `prior("gaussian", latent=8, scale=1.0)`.
+
+    settings: any setting of `aae.config.Prior`, such as scale, width, components. latent: dimensions of a code; by
+    default those that the shape needs, else 2.
+
+    Raises ConfigError for an unknown name and for a setting that this prior has no use for.
+    """
+    chosen = from_dict(Settings, {"kind": name.replace("_", "-"), **settings}, where="prior.")
+    ignored = unused_by_prior(chosen)
+    for key in settings:
+        if key in ignored:
+            raise ConfigError(f"prior.{key} would be ignored: {ignored[key]}. Leave it out.")
+    if latent is None:
+        latent = KINDS[chosen.kind][0](with_content(chosen), 2).latent
+    return build(chosen, latent)
+
+
+def from_points(points: ArrayLike, width: float = 0.0, labels: ArrayLike | None = None) -> Points:
+    """Points [m, latent], each as probable as any other, blurred by a Gaussian of deviation `width`."""
+    return Points(points, width, labels)
+
+
+def from_picture(path: str | Path, half_width: float = 2.0, ink: Ink = "dark") -> Pixels:
+    """The picture's ink as density: dark pixels, or bright ones. Its longer side spans -half_width to half_width."""
+    return Pixels(read_picture(path, ink), half_width, Path(path).name)
+
+
+def from_callable(draw: Draw) -> Drawn:
+    """Whatever `draw(n, generator)` returns, [n, latent]; it must draw its randomness from the torch.Generator."""
+    return Drawn(draw, getattr(draw, "__name__", "a function"))
+
+
+def from_distribution(distribution: torch.distributions.Distribution) -> Distribution:
+    """Any distribution of `torch.distributions` over [latent] numbers."""
+    return Distribution(distribution)
+
+
+def named(what: str) -> Prior:
+    """The prior of a name, or one made of a picture or a point cloud where `what` is such a file."""
+    path = Path(what)
+    if what in KINDS:
+        return prior(what, None, **EXAMPLES.get(what, {}))
+    if path.suffix.lower() in PICTURES:
+        return from_picture(path)
+    if path.suffix.lower() in CLOUDS:
+        found = read_points(path)
+        return Points(found["points"], 0.0, found.get("labels"), path.name)
+    return prior(what)
+
+
+def _planar(settings: Settings, latent: int) -> None:
+    if latent != 2:
+        raise ConfigError(
+            f"prior.kind = {settings.kind} is a shape in the plane; set model.latent to 2, got {latent}, or put it in "
+            "a block of prior.kind = product"
+        )
+
+
+def _uniform(s: Settings, latent: int) -> Prior:
+    return Uniform(latent, s.scale)
+
+
+def _gaussian(s: Settings, latent: int) -> Prior:
+    if not s.covariance:
+        return Gaussian(latent, s.scale)
+    if len(s.covariance) != latent**2:
+        raise ConfigError(
+            f"prior.covariance needs {latent} x {latent} numbers, row after row, for model.latent = {latent}; "
+            f"got {len(s.covariance)}"
+        )
+    return Gaussian(latent, covariance=np.reshape(s.covariance, (latent, latent)))
+
+
+def _ball(s: Settings, latent: int) -> Prior:
+    return Shell(latent, 0.0, s.scale)
+
+
+def _sphere(s: Settings, latent: int) -> Prior:
+    return Shell(latent, s.scale, s.scale)
+
+
+def _ring(s: Settings, latent: int) -> Prior:
+    width = s.scale / 4 if s.width is None else s.width
+    if not 0 < width < s.scale:
+        raise ConfigError(f"prior.width, the thickness of the ring, must lie between 0 and prior.scale; got {width}")
+    return Shell(latent, s.scale - width, s.scale, (s.components or CLASSES) if s.labels else None)
+
+
+def _mixture(s: Settings, latent: int) -> Prior:
+    if s.content:
+        name, arrays = unpack(s.content)
+        return Mixture(arrays["means"], arrays["covariances"], arrays.get("weights"), name=f"mixture of {name}")
+    _planar(s, latent)
+    return petals(s.components or CLASSES, s.scale, _width(s, s.scale / 24))
+
+
+def _grid(s: Settings, latent: int) -> Prior:
+    _planar(s, latent)
+    return lattice(s.components or 5, s.scale, _width(s, s.scale / 40))
+
+
+def _checkerboard(s: Settings, latent: int) -> Prior:
+    _planar(s, latent)
+    return checkerboard(s.components or 4, s.scale)
+
+
+def _swiss_roll(s: Settings, latent: int) -> Prior:
+    _planar(s, latent)
+    return swiss_roll(s.scale, _turns(s, 2.0), _width(s, s.scale / 40), s.components or CLASSES)
+
+
+def _spiral(s: Settings, latent: int) -> Prior:
+    _planar(s, latent)
+    return spiral(s.scale, _turns(s, 1.0), _width(s, s.scale / 40), s.components or 2)
+
+
+def _laplace(s: Settings, latent: int) -> Prior:
+    return Laplace(latent, s.scale)
+
+
+def _student_t(s: Settings, latent: int) -> Prior:
+    return StudentT(latent, s.scale, 5.0 if s.degrees is None else s.degrees)
+
+
+def _one_hot(s: Settings, latent: int) -> Prior:
+    return OneHot(latent)
+
+
+def _torus(s: Settings, latent: int) -> Prior:
+    return Torus(latent, s.scale, 1.0 if s.concentration is None else s.concentration)
+
+
+def _picture(s: Settings, latent: int) -> Prior:
+    name, arrays = unpack(_content(s))
+    return Pixels(arrays["ink"], s.scale, name)
+
+
+def _points(s: Settings, latent: int) -> Prior:
+    name, arrays = unpack(_content(s))
+    return Points(arrays["points"], _width(s, 0.0), arrays.get("labels"), name)
+
+
+def _product(s: Settings, latent: int) -> Prior:
+    if not s.blocks:
+        raise ConfigError('prior.kind = product needs prior.blocks, such as "style=gaussian:8" "class=one-hot:10"')
+    return Product(dict(_block(text) for text in s.blocks))
+
+
+def _block(text: str) -> tuple[str, Prior]:
+    """`NAME=KIND:DIMENSIONS` and then `,SETTING=VALUE` for each setting of that block's prior."""
+    name, equals, rest = text.partition("=")
+    what, *given = rest.split(",")
+    kind, colon, dimensions = what.partition(":")
+    if not (name.isidentifier() and equals and colon and dimensions.isdecimal() and int(dimensions) > 0):
+        raise ConfigError(
+            f'prior.blocks: "{text}" is no block; expected NAME=KIND:DIMENSIONS, such as "style=gaussian:8" or '
+            '"style=gaussian:8,scale=1"'
+        )
+    if kind == "product":
+        raise ConfigError(f'prior.blocks: "{text}" is a product within a product; list its blocks side by side')
+    settings = {key: value for key, _, value in (one.partition("=") for one in given)}
+    try:
+        return name, prior(kind, int(dimensions), **{k: _value(k, v) for k, v in settings.items()})
+    except ConfigError as error:
+        raise ConfigError(f'prior.blocks: "{text}": {error}') from None
+
+
+def _value(key: str, text: str) -> object:
+    """A setting's value in a block, by the type that the setting has."""
+    kind = str(typing.get_type_hints(Settings).get(key))
+    try:
+        return int(text) if "int" in kind else float(text) if "float" in kind else text
+    except ValueError:
+        raise ConfigError(f'{key} must be a number, got "{text}"') from None
+
+
+def _content(s: Settings) -> str:
+    if not s.content:
+        raise ConfigError(f"prior.kind = {s.kind} needs prior.file, the file that holds the {s.kind}")
+    return s.content
+
+
+def _width(s: Settings, default: float) -> float:
+    return default if s.width is None else s.width
+
+
+def _turns(s: Settings, default: float) -> float:
+    return default if s.turns is None else s.turns
+
+
+Make = Callable[[Settings, int], Prior]
+KINDS: dict[str, tuple[Make, str]] = {
+    "uniform": (_uniform, "uniform on a box"),
+    "gaussian": (_gaussian, "Gaussian, of one deviation or a full covariance"),
+    "ball": (_ball, "uniform in a ball"),
+    "sphere": (_sphere, "uniform on the surface of a sphere"),
+    "ring": (_ring, "uniform on a ring, or a shell in more dimensions; sectors for classes"),
+    "mixture": (_mixture, "Gaussian petals about a centre as in the paper, or any mixture from a file"),
+    "grid": (_grid, "round Gaussians on a grid"),
+    "checkerboard": (_checkerboard, "uniform on every second square of a board"),
+    "swiss-roll": (_swiss_roll, "along one spiral arm as in the paper; segments for classes"),
+    "spiral": (_spiral, "along several spiral arms; arms for classes"),
+    "laplace": (_laplace, "independent double exponentials"),
+    "student-t": (_student_t, "multivariate t, with heavy tails"),
+    "one-hot": (_one_hot, "one of several categories as a one-hot code"),
+    "torus": (_torus, "von Mises angles on a torus, two coordinates for each"),
+    "picture": (_picture, "the ink of a picture: prior.file"),
+    "points": (_points, "a cloud of points, as they are or blurred: prior.file"),
+    "product": (_product, "independent priors over named blocks of the code: prior.blocks"),
+}
+"""Every kind of prior: how it is made, and what it is in a line."""
+
+EXAMPLES: dict[str, dict[str, object]] = {"product": {"blocks": ("style=gaussian:2,scale=1", "digit=one-hot:10")}}
+"""Settings with which a kind that cannot stand alone is shown."""
