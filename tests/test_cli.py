@@ -66,7 +66,7 @@ def test_train_help_shows_every_setting(capsys: pytest.CaptureFixture[str]) -> N
     run("train", "mnist-2d-uniform-post", "--help")
     said = capsys.readouterr().out
     for key in aae.config.flatten(aae.Config()):
-        assert key == "recipe" or f"--{key.replace('_', '-')}" in said
+        assert key in ("recipe", "prior.content") or f"--{key.replace('_', '-')}" in said
 
 
 def test_recipes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,7 +130,8 @@ def test_settings_come_from_recipe_file_and_line_in_this_order(tmp_path: Path) -
     words = ["train", "--config", tmp_path / "s.toml", "--out", tmp_path / "run", "--no-compare", "--quiet", *SMALL]
     assert run(*words, "--prior.scale", "2.5") == 0
     saved = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert (saved["epochs"], saved["seed"], saved["prior"]) == (2, 4, {"kind": "gaussian", "scale": 2.5})
+    gaussian = {"kind": "gaussian", "scale": 2.5, "covariance": []}
+    assert (saved["epochs"], saved["seed"], saved["prior"]) == (2, 4, gaussian)
     again = [
         "train",
         "--config",

@@ -16,7 +16,7 @@ from aae.game import Game, make_optimizer
 from aae.models import build
 from aae.phases import Batch, Model, evaluate, parameters_of, step
 
-SPEC = DataSpec("toy", (12,), "float32", scaling="range")
+SPEC = DataSpec("toy", (12,), "float32", scaling="range", classes=("a", "b", "c"))
 FREE = DataSpec("toy", (12,), "float32", scaling="standardize")
 MODELS = {
     "aae": tiny(),
@@ -27,6 +27,14 @@ MODELS = {
     "aae-bce": tiny(reconstruction__loss="bce"),
     "aae-l1": tiny(reconstruction__loss="l1"),
     "aae-gaussian-likelihood": tiny(reconstruction__loss="gaussian"),
+    "aae-labels": tiny(prior__kind="mixture", prior__labels=True, prior__components=3),
+    "aae-labels-joint": tiny(
+        prior__kind="swiss-roll",
+        prior__labels=True,
+        prior__components=3,
+        adversarial__phases="joint",
+        adversarial__gradient_penalty=0.1,
+    ),
     "autoencoder": tiny(model__kind="autoencoder"),
     "vae": tiny(model__kind="vae", prior__kind="gaussian", reconstruction__reduction="sum"),
     "vae-mean": tiny(model__kind="vae", prior__kind="gaussian"),

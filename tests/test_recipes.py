@@ -16,7 +16,9 @@ from aae.game import make_optimizer
 from aae.models import AAE, build
 from aae.phases import parameters_of
 
-MNIST = DataSpec("mnist", (28, 28), "uint8", scale=(255.0,), minimum=0.0, maximum=255.0, scaling="range")
+MNIST = DataSpec(
+    "mnist", (28, 28), "uint8", scale=(255.0,), minimum=0.0, maximum=255.0, scaling="range", classes=tuple("0123456789")
+)
 NAMES = list(recipes.RECIPES)
 EVERY = pytest.mark.parametrize("name", NAMES)
 POST = "mnist-2d-uniform-post"
@@ -53,14 +55,32 @@ def test_every_model_can_be_built_on_every_recipe(name: str, kind: str) -> None:
 
 def test_what_the_recipes_are_called() -> None:
     assert recipes.DEFAULT == "digits-2d-uniform"
-    assert NAMES == ["digits-2d-uniform", "mnist-2d-uniform", "mnist-2d-uniform-post", "mnist-2d-gaussian"]
+    assert NAMES == [
+        "digits-2d-uniform",
+        "mnist-2d-uniform",
+        "mnist-2d-uniform-post",
+        "mnist-2d-gaussian",
+        "mnist-2d-mixture",
+        "mnist-2d-swiss-roll",
+        "mnist-2d-mixture-labels",
+        "mnist-2d-swiss-roll-labels",
+    ]
     assert {name: recipes.recipe(name).data.source for name in NAMES} == {
         name: name.partition("-")[0] for name in NAMES
     }
     for name in NAMES:
         config = recipes.recipe(name)
         assert config.model.latent == 2
-        assert config.prior.kind == name.split("-")[2]
+        assert name.split("-", 2)[2].startswith(config.prior.kind)
+        assert config.prior.labels == name.endswith("-labels")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith("-labels")])
+def test_a_labelled_recipe_has_the_papers_split(name: str) -> None:
+    """10,000 labelled and 40,000 unlabelled of the 60,000 training rows (section 2.3)."""
+    data = recipes.recipe(name).data
+    train = 60_000 - round(data.validation * 60_000)
+    assert (data.labelled, train - (data.labelled or 0)) == (10_000, 40_000)
 
 
 def test_the_post_is_reproduced_to_its_numbers() -> None:

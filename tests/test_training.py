@@ -35,6 +35,7 @@ VARIANTS = {
     "joint": replace(tiny(), JOINT),
     "gaussian-posterior": tiny(model__posterior="gaussian"),
     "sgd": tiny(optimizer__generator__kind="sgd", optimizer__reconstruction__kind="sgd"),
+    "labels": tiny(prior__kind="swiss-roll", prior__labels=True, data__labelled=100),
     "vae": tiny(model__kind="vae", prior__kind="gaussian"),
     "autoencoder": tiny(model__kind="autoencoder"),
     "convolutional": tiny(model__network="conv", model__channels=(4, 8)),

@@ -388,7 +388,7 @@ class DataSpec:
 
 def learns_labels(config: Config) -> bool:
     """Whether training looks at the labels of the rows that `data.labelled` chooses."""
-    return False
+    return config.model.kind == "aae" and config.prior.labels and "labels" not in unused_by_prior(config.prior)
 
 
 def unused(config: Config) -> dict[str, str]:
@@ -417,7 +417,9 @@ def unused(config: Config) -> dict[str, str]:
     if kind == "aae" and config.adversarial.phases == "joint":
         reasons["optimizer.generator"] = "with adversarial.phases = joint the reconstruction optimizer takes the step"
     if not learns_labels(config):
-        reasons["data.labelled"] = f"model.kind = {kind} learns from no labels"
+        reasons["data.labelled"] = f"model.kind = {kind} learns from no labels" + (
+            " without prior.labels" if kind == "aae" else ""
+        )
     if config.data.labelled is None or not learns_labels(config):
         reasons["data.label_seed"] = "only data.labelled uses it"
     reasons["optimizer.classification"] = f"model.kind = {kind} has no classification phase"

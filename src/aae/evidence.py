@@ -1,8 +1,7 @@
 """Do the codes follow the prior? A prior as a yardstick: codes in, numbers out, each with what the prior itself scores.
 
-Only samples of the prior are needed, and whether a code lies inside it. A prior that also has a map to the unit cube
-(`unit`, or `cdf`, with the inverse `icdf`) is divided by it into cells of exactly equal probability; for any other
-prior the cells are cut from a large sample.
+Only samples of the prior are needed, and whether a code lies inside it. A prior whose axes are independent is divided
+by its quantiles into cells of exactly equal probability; for any other prior the cells are cut from a large sample.
 """
 
 from __future__ import annotations
@@ -142,6 +141,5 @@ def after_epoch(yardstick: Yardstick, codes: Tensor) -> Numbers:
 
 
 def unit_map(prior: Prior) -> Callable[[Tensor], Tensor] | None:
-    """The prior's map from codes to the unit cube, if it has one with an inverse."""
-    found = getattr(prior, "unit", None) or getattr(prior, "cdf", None)
-    return found if getattr(prior, "icdf", None) is not None else None
+    """The prior's map from codes to the unit cube, if it has one with an inverse: its quantiles, axis by axis."""
+    return prior.cdf if prior.separable else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Callable
 
@@ -36,6 +37,26 @@ def mnist_2d_uniform() -> Config:
 def mnist_2d_gaussian() -> Config:
     """MNIST on a 2-D Gaussian prior of deviation 5, as in figure 2 of the paper."""
     return _mnist("mnist-2d-gaussian", Prior("gaussian", 5.0))
+
+
+def mnist_2d_mixture() -> Config:
+    """MNIST on the ten 2-D Gaussians of the paper (section 2.3), without labels."""
+    return _mnist("mnist-2d-mixture", Prior("mixture", 4.0))
+
+
+def mnist_2d_swiss_roll() -> Config:
+    """MNIST on the swiss roll of the paper (section 2.3), without labels."""
+    return _mnist("mnist-2d-swiss-roll", Prior("swiss-roll", 4.0))
+
+
+def mnist_2d_mixture_labels() -> Config:
+    """MNIST with a Gaussian for each digit: 10,000 labelled and 40,000 unlabelled rows, as in the paper."""
+    return _labelled("mnist-2d-mixture-labels", Prior("mixture", 4.0, labels=True))
+
+
+def mnist_2d_swiss_roll_labels() -> Config:
+    """MNIST with a segment of a swiss roll for each digit: 10,000 labelled and 40,000 unlabelled rows."""
+    return _labelled("mnist-2d-swiss-roll-labels", Prior("swiss-roll", 4.0, labels=True))
 
 
 def mnist_2d_uniform_post() -> Config:
@@ -80,6 +101,11 @@ def _mnist(name: str, prior: Prior) -> Config:
     )
 
 
+def _labelled(name: str, prior: Prior) -> Config:
+    """The paper's split (section 2.3): a sixth of the 60,000 training rows is held out, 50,000 train."""
+    return dataclasses.replace(_mnist(name, prior), data=Data(source="mnist", validation=1 / 6, labelled=10_000))
+
+
 def _joint(learning_rate: float) -> Optimizers:
     return Optimizers(
         reconstruction=Optimizer("adam", learning_rate=learning_rate, momentum=0.9),
@@ -95,6 +121,10 @@ RECIPES: dict[str, Callable[[], Config]] = {
     "mnist-2d-uniform": mnist_2d_uniform,
     "mnist-2d-uniform-post": mnist_2d_uniform_post,
     "mnist-2d-gaussian": mnist_2d_gaussian,
+    "mnist-2d-mixture": mnist_2d_mixture,
+    "mnist-2d-swiss-roll": mnist_2d_swiss_roll,
+    "mnist-2d-mixture-labels": mnist_2d_mixture_labels,
+    "mnist-2d-swiss-roll-labels": mnist_2d_swiss_roll_labels,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from aae import posteriors, priors
@@ -22,6 +23,10 @@ class AAE(Model):
 
     Phases, in the order of the paper: reconstruction (encoder and decoder), discriminator, generator (encoder). In
     the joint form the encoder takes one step for reconstruction + weight * generator, before the discriminator's.
+
+    classes: with labels (section 2.3), how many classes the discriminator is told apart, as a one-hot with one more
+    place for "unlabelled". A labelled row is then held against samples of its class's part of the prior, an unlabelled
+    one against the whole prior. 0: the discriminator sees codes alone.
     """
 
     def __init__(
@@ -34,11 +39,12 @@ class AAE(Model):
         error: parts.ReconstructionLoss,
         game: Adversarial,
         weight: float = 1.0,
+        classes: int = 0,
     ) -> None:
         super().__init__()
         self.encoder, self.decoder, self.discriminator = encoder, decoder, discriminator
         self.posterior, self.prior, self.error, self.game = posterior, prior, error, game
-        self.stochastic = posterior.stochastic
+        self.stochastic, self.classes = posterior.stochastic, classes
         penalty = adversary.penalty_weights(game)
         discriminate = Phase("discriminator", ("discriminator",), self.discriminator_losses, penalty)
         if game.phases == "joint":
@@ -54,27 +60,46 @@ class AAE(Model):
     @classmethod
     def build(cls, config: Config, spec: DataSpec) -> AAE:
         model, posterior = config.model, posteriors.build(config.model)
+        prior = priors.build(config.prior, model.latent)
+        classes = parts.prior_classes(config, spec, prior)
+        told = classes + 1 if classes else 0
         return cls(
             parts.encoder(config, spec, posterior.heads * model.latent, posterior.extra),
             parts.decoder(config, spec),
-            Discriminator(parts.mlp(config, model.latent, model.discriminator, 1)),
+            Discriminator(parts.mlp(config, model.latent + told, model.discriminator, 1)),
             posterior,
-            priors.build(config.prior, model.latent),
+            prior,
             parts.reconstruction_error(config),
             config.adversarial,
             config.reconstruction.weight,
+            classes,
         )
 
     def reconstruction_losses(self, batch: Batch) -> Losses:
         return {"reconstruction": self.error(self.decoder, self.sample_codes(batch), batch)}
 
     def discriminator_losses(self, batch: Batch) -> Losses:
-        real = self.seen(self.prior.sample(len(batch.x), generator=batch.generator), batch)
+        y = self.labels(batch)
+        real = self.seen(self.prior.sample(len(batch.x), y, batch.generator), batch)
         fake = self.seen(self.sample_codes(batch).detach(), batch)
-        return adversary.discriminator_losses(self.discriminator, real, fake, self.game)
+        return adversary.discriminator_losses(self.discriminate(y), real, fake, self.game)
 
     def generator_losses(self, batch: Batch) -> Losses:
-        return adversary.generator_losses(self.discriminator, self.seen(self.sample_codes(batch), batch))
+        fake = self.seen(self.sample_codes(batch), batch)
+        return adversary.generator_losses(self.discriminate(self.labels(batch)), fake)
+
+    def labels(self, batch: Batch) -> Tensor | None:
+        """The classes that the discriminator is told, [batch] with -1 for unlabelled; None if it sees codes alone."""
+        if not self.classes:
+            return None
+        return torch.full((len(batch.x),), -1, device=batch.x.device) if batch.y is None else batch.y
+
+    def discriminate(self, y: Tensor | None) -> adversary.Discriminate:
+        """The discriminator for rows of these classes: codes [batch, latent] to logits [batch]."""
+        if y is None:
+            return self.discriminator
+        one_hot = torch.nn.functional.one_hot(torch.where(y < 0, self.classes, y), self.classes + 1)
+        return lambda z: self.discriminator(torch.cat([z, one_hot.to(z.dtype)], 1))
 
     def joint_losses(self, batch: Batch) -> Losses:
         return self.reconstruction_losses(batch) | self.generator_losses(batch)

@@ -12,6 +12,7 @@ from aae.convolution import ConvolutionalDecoder, ConvolutionalEncoder
 from aae.errors import ConfigError
 from aae.networks import MLP, Decoder, Encoder
 from aae.phases import Batch
+from aae.priors import Prior
 
 ReconstructionLoss = Callable[[Decoder, Tensor, Batch], Tensor]
 
@@ -68,6 +69,24 @@ def decoder(config: Config, spec: DataSpec) -> Decoder:
     else:
         body = mlp(config, model.latent, model.decoder, spec.features)
     return Decoder(body, sigmoid, learns_std=loss == "gaussian")
+
+
+def prior_classes(config: Config, spec: DataSpec, prior: Prior) -> int:
+    """How many classes a label-shaped prior tells its discriminator; 0 without `prior.labels`.
+
+    ConfigError where the data has no classes, or not as many as the prior.
+    """
+    if not config.prior.labels:
+        return 0
+    if spec.classes is None:
+        raise ConfigError(f"prior.labels needs labels, and {spec.name} has none; leave it out")
+    if prior.classes != len(spec.classes):
+        has = f"{prior.classes} classes" if prior.classes else "no classes"
+        raise ConfigError(
+            f"prior.labels gives each class a part of the prior, and the prior, {prior.describe()}, has {has} for the "
+            f"{len(spec.classes)} of {spec.name}; set prior.components to {len(spec.classes)}, or another prior.kind"
+        )
+    return len(spec.classes)
 
 
 def reconstruction_error(config: Config) -> ReconstructionLoss:
