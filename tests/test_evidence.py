@@ -13,6 +13,8 @@ from aae.evidence import Yardstick, after_epoch
 class SamplesOnly:
     """A prior of which nothing is known but samples and its support."""
 
+    separable = False
+
     def __init__(self, prior):
         self.prior, self.inside_mass = prior, 1.0
 

@@ -95,11 +95,18 @@ class AAE(Model):
         return torch.full((len(batch.x),), -1, device=batch.x.device) if batch.y is None else batch.y
 
     def discriminate(self, y: Tensor | None) -> adversary.Discriminate:
-        """The discriminator for rows of these classes: codes [batch, latent] to logits [batch]."""
+        """The discriminator for rows of these classes, y [batch]: codes [batch or twice that, latent] to logits.
+
+        Prior samples and codes are shown to it together, one after the other, and row i of both has the class y[i].
+        """
         if y is None:
             return self.discriminator
         one_hot = torch.nn.functional.one_hot(torch.where(y < 0, self.classes, y), self.classes + 1)
-        return lambda z: self.discriminator(torch.cat([z, one_hot.to(z.dtype)], 1))
+
+        def told(z: Tensor) -> Tensor:
+            return self.discriminator(torch.cat([z, one_hot.to(z.dtype).repeat(len(z) // len(one_hot), 1)], 1))
+
+        return told
 
     def joint_losses(self, batch: Batch) -> Losses:
         return self.reconstruction_losses(batch) | self.generator_losses(batch)
