@@ -82,6 +82,17 @@ def priors(draw: st.DrawFn) -> Prior:
 
 
 @st.composite
+def adversaries(draw: st.DrawFn) -> Adversarial:
+    chosen: dict[str, Any] = {
+        name: draw(choice(Adversarial, name)) for name in ("phases", "objective", "balance", "penalty")
+    }
+    chosen |= {name: draw(NOT_NEGATIVE) for name in ("weight", "final_weight", "input_noise", "gradient_penalty")}
+    chosen["label_smoothing"] = draw(st.floats(0, 0.499))
+    chosen["spectral_norm"] = chosen["objective"] == "wasserstein" or draw(st.booleans())
+    return Adversarial(**chosen, discriminator_steps=draw(st.integers(1, 20)))
+
+
+@st.composite
 def configs(draw: st.DrawFn) -> Config:
     """Any configuration that `check` accepts: random values, with those that the model ignores at their defaults."""
     config = Config(
@@ -119,7 +130,7 @@ def configs(draw: st.DrawFn) -> Config:
         reconstruction=Reconstruction(
             draw(choice(Reconstruction, "loss")), draw(choice(Reconstruction, "reduction")), draw(POSITIVE)
         ),
-        adversarial=Adversarial(draw(choice(Adversarial, "phases")), *(draw(NOT_NEGATIVE) for _ in range(4))),
+        adversarial=draw(adversaries()),
         optimizer=Optimizers(draw(optimizers()), draw(optimizers()), draw(optimizers())),
     )
     if config.model.kind == "vae":
@@ -364,6 +375,8 @@ RANGES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "prior.covariance": (((), (1.0,), (2.0, -1.0, -1.0, 2.0)), ((math.nan,), (1.0, math.inf))),
     "prior.blocks": (((), ("style=gaussian:2",)), ()),
     "reconstruction.weight": ((1e-9, 1e9), (0.0, -1.0, *NUMBERS)),
+    "adversarial.label_smoothing": ((0.0, 0.49), (-0.1, 0.5, *NUMBERS)),
+    "adversarial.discriminator_steps": ((5, 1), (0, -1)),
     **{
         f"adversarial.{name}": ((0.0, 1e9), (-1e-9, *NUMBERS))
         for name in ("weight", "final_weight", "input_noise", "gradient_penalty")
@@ -441,6 +454,10 @@ OTHER: dict[str, Any] = {
     **{key: next(v for v in good if v not in (0, 0.0, ())) for key, (good, _) in RANGES.items()},
     "model.posterior": "gaussian",
     "adversarial.phases": "joint",
+    "adversarial.objective": "hinge",
+    "adversarial.balance": "gradients",
+    "adversarial.penalty": "one",
+    "adversarial.spectral_norm": True,
     "prior.kind": "gaussian",
     "prior.file": "shape.png",
     "prior.ink": "bright",

@@ -232,6 +232,11 @@ class Adversarial:
     phases: Literal["separate", "joint"] = "separate"
     """`separate`: reconstruction, discriminator, generator, as in the paper; `joint`: one phase minimises
     reconstruction + weight * generator, a second one trains the discriminator."""
+    objective: Literal["cross-entropy", "least-squares", "hinge", "wasserstein"] = "cross-entropy"
+    """What the two play for: the discriminator's cross-entropy, or another distance between its answers."""
+    balance: Literal["fixed", "gradients"] = "fixed"
+    """What the weights of the joint phase mean: `fixed`: factors; `gradients`: how hard the generator loss pulls at a
+    code, as a multiple of reconstruction; the factor follows from the two gradients, measured while training."""
     weight: float = 0.1
     """Factor on the generator loss in the joint phase, at the start of training."""
     final_weight: float = 0.1
@@ -240,9 +245,24 @@ class Adversarial:
     """Deviation of the noise added to what the discriminator sees, as a share of the prior's own deviation;
     falls linearly to zero through training."""
     gradient_penalty: float = 0.0
-    """Factor on half the squared gradient of the discriminator at its inputs (R1 and R2)."""
+    """Factor on the penalty on the discriminator's gradient at its inputs."""
+    penalty: Literal["zero", "one"] = "zero"
+    """`zero`: half the squared gradient at prior samples and codes (R1 and R2); `one`: the squared distance of its
+    norm from 1 between the two (WGAN-GP)."""
+    label_smoothing: float = 0.0
+    """How far the discriminator's target for prior samples stays below 1 (cross-entropy; 0 to below 0.5)."""
+    spectral_norm: bool = False
+    """Divide each layer of the discriminator by its largest singular value."""
+    discriminator_steps: int = 1
+    """Steps of the discriminator for each step of the encoder."""
 
     def __post_init__(self) -> None:
+        _require(
+            0 <= self.label_smoothing < 0.5, f"label_smoothing must lie in 0 to below 0.5, got {self.label_smoothing}"
+        )
+        _require(
+            self.discriminator_steps >= 1, f"discriminator_steps must be 1 or more, got {self.discriminator_steps}"
+        )
         for name in ("weight", "final_weight", "input_noise", "gradient_penalty"):
             value = getattr(self, name)
             _require(0 <= value < math.inf, f"{name} must be 0 or more and finite, got {value}")
@@ -413,7 +433,11 @@ def unused(config: Config) -> dict[str, str]:
         reasons["model.init_std"] = "only model.init = normal uses it"
     if kind == "aae" and config.adversarial.phases == "separate":
         why = "only adversarial.phases = joint uses it"
-        reasons.update(dict.fromkeys(("adversarial.weight", "adversarial.final_weight"), why))
+        reasons.update(dict.fromkeys((f"adversarial.{k}" for k in ("balance", "weight", "final_weight")), why))
+    if config.adversarial.objective != "cross-entropy":
+        reasons["adversarial.label_smoothing"] = "only adversarial.objective = cross-entropy has labels"
+    if config.adversarial.gradient_penalty == 0:
+        reasons["adversarial.penalty"] = "adversarial.gradient_penalty is 0"
     if kind == "aae" and config.adversarial.phases == "joint":
         reasons["optimizer.generator"] = "with adversarial.phases = joint the reconstruction optimizer takes the step"
     if not learns_labels(config):
@@ -450,6 +474,12 @@ def check(config: Config) -> Config:
         raise ConfigError(f"prior.kind = {config.prior.kind} needs prior.file, the file that holds it.")
     if config.prior.file and config.prior.content:
         raise ConfigError("prior.file and prior.content are two shapes; leave one of them out.")
+    game = config.adversarial
+    if game.objective == "wasserstein" and not (game.spectral_norm or game.gradient_penalty > 0):
+        raise ConfigError(
+            "adversarial.objective = wasserstein needs a critic of bounded slope; set adversarial.gradient_penalty "
+            "(with adversarial.penalty = one) or adversarial.spectral_norm."
+        )
     if config.reconstruction.loss == "bce" and config.model.output == "linear":
         raise ConfigError("reconstruction.loss = bce needs probabilities; set model.output to sigmoid or auto.")
     return config

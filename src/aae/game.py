@@ -227,7 +227,8 @@ class Game:
         rows = splits.validation if len(splits.validation) >= health.FEWEST_ROWS else splits.train
         batch = self.batch(torch.from_numpy(rows[: health.ROWS]), generator)
         some = self.scaling.apply(self.data.x[torch.from_numpy(splits.train[:HELD_OUT_ROWS])].to(self.device))
-        return health.measure(self.model, batch, some.mean(0), precision)
+        relative = self.config.adversarial.objective == "wasserstein"
+        return health.measure(self.model, batch, some.mean(0), precision, relative)
 
     @torch.no_grad()
     def prior_match(self, epoch: int) -> Row:
@@ -266,6 +267,7 @@ class Game:
             "samples_per_second": rows / max(self.epoch_seconds, 1e-9),
         }
         row |= {f"{name}_train": value for name, value in self.mean_losses().items()}
+        self.model.eval()  # whatever a network counts while training, held-out rows leave alone
         row |= self.held_out_losses(epoch, precision)
         row |= self.prior_match(epoch)
         row |= self.health(epoch, precision)
@@ -273,6 +275,7 @@ class Game:
         self.norms = health.weight_norms(self.model)
         self.history.append(row)
         self.keep_frame(epoch)
+        self.model.train()
         self.sums, self.epoch_seconds = {}, 0.0
         return row
 

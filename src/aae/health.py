@@ -7,7 +7,7 @@ that train it are evaluated, and what it was shown are the prior samples and the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.init import _calculate_fan_in_and_fan_out
 
 from aae import objectives
-from aae.networks import Discriminator
+from aae.networks import Decoder, Discriminator
 from aae.objectives import wide
 from aae.phases import Batch, Model, Phase, evaluate
 
@@ -31,8 +31,13 @@ SURE = math.log(999)
 Figures = dict[str, float]
 
 
-def measure(model: Model, batch: Batch, mean_row: Tensor, precision: torch.dtype = torch.float32) -> Figures:
+def measure(
+    model: Model, batch: Batch, mean_row: Tensor, precision: torch.dtype = torch.float32, relative: bool = False
+) -> Figures:
     """The figures of `model` on the scaled rows of `batch`; mean_row [features] is the mean of training rows.
+
+    relative: the discriminator's answers have no zero of their own, as a Wasserstein critic's, and change sides at
+    their median.
 
     `data_spread`: root of the rows' mean squared distance, per feature, from the mean row. `r2`: 1 - squared error of
     decoded codes / squared error of the mean row. `gradient_ratio`: norm of the weighted generator terms' gradient on
@@ -49,9 +54,9 @@ def measure(model: Model, batch: Batch, mean_row: Tensor, precision: torch.dtype
     training = model.training
     model.eval()  # whatever keeps running statistics leaves them alone
     try:
-        figures = reconstruction(model, batch, mean_row)
+        figures = reconstruction(model, batch, mean_row, precision)
         discriminators = {name: part for name, part in model.named_children() if isinstance(part, Discriminator)}
-        for name, said in _heard(model, discriminators, batch, precision).items():
+        for name, said in _heard(model, discriminators, batch, precision, relative).items():
             block = name.removesuffix("discriminator")
             figures |= {f"{block}{key}": value for key, value in said.items()}
         if discriminators:
@@ -84,26 +89,37 @@ def growth(model: Model, before: Figures) -> Figures:
 
 
 @torch.no_grad()
-def reconstruction(model: Model, batch: Batch, mean_row: Tensor) -> Figures:
-    """`data_spread` and `r2`; see `measure`. R2 of rows without any spread is 0: there is nothing to explain.
+def reconstruction(model: Model, batch: Batch, mean_row: Tensor, precision: torch.dtype = torch.float32) -> Figures:
+    """`data_spread` and `r2` over the values that are known; see `measure`.
 
-    Over the values that are known.
+    R2 of rows without any spread is 0: there is nothing to explain.
     """
     target = batch.x if batch.target is None else batch.target
     around = objectives.mse(mean_row.expand_as(target), target, "mean", batch.known)
-    error = objectives.mse(model.decode(model.encode(batch.x)), target, "mean", batch.known)
-    spread = around.sqrt().item()
-    return {"data_spread": spread, "r2": (1 - error / around).item() if spread > 0 else 0.0}
+    if around == 0:
+        return {"data_spread": 0.0, "r2": 0.0}
+    error = objectives.mse(_decoded(model, batch, precision), target, "mean", batch.known)
+    return {"data_spread": around.sqrt().item(), "r2": (1 - error / around).item()}
+
+
+def _decoded(model: Model, batch: Batch, precision: torch.dtype) -> Tensor:
+    """The batch as the phase of reconstruction decodes it, whatever its decoder is given beside a code."""
+    decoders = {name: part for name, part in model.named_children() if isinstance(part, Decoder)}
+    phase = next(phase for phase in model.phases if not decoders.keys().isdisjoint(phase.updates))
+    with _listening(decoders) as heard:
+        evaluate(phase, batch, precision)
+    name, outputs = next((name, said) for name, (_, said) in heard.items() if said)
+    return decoders[name].mean(outputs[0])
 
 
 @torch.no_grad()
 def _heard(
-    model: Model, discriminators: dict[str, Discriminator], batch: Batch, precision: torch.dtype
+    model: Model, discriminators: dict[str, Discriminator], batch: Batch, precision: torch.dtype, relative: bool
 ) -> dict[str, Figures]:
     """What each discriminator was shown and said, as figures, while the phases that train it were evaluated."""
-    found = {}
+    found: dict[str, Figures] = {}
     for phase in model.phases:
-        mine = {name: part for name, part in discriminators.items() if name in phase.updates}
+        mine = {name: part for name, part in discriminators.items() if name in phase.updates and name not in found}
         if not mine:
             continue
         with _listening(mine) as heard:
@@ -111,7 +127,8 @@ def _heard(
         for name, (shown, said) in heard.items():
             # Prior samples come before codes, in one call or in two.
             z, logits = torch.cat(shown), wide(torch.cat(said)).flatten()
-            (real, fake), (says_real, says_fake) = z.chunk(2), logits.chunk(2)
+            centred = logits - logits.median() if relative else logits
+            (real, fake), (says_real, says_fake) = z.chunk(2), centred.chunk(2)
             found[name] = of_codes(real, fake) | {
                 "accuracy_real": (says_real > 0).double().mean().item(),
                 "accuracy_fake": (says_fake < 0).double().mean().item(),
@@ -122,11 +139,9 @@ def _heard(
 
 
 @contextmanager
-def _listening(
-    discriminators: dict[str, Discriminator],
-) -> Iterator[dict[str, tuple[list[Tensor], list[Tensor]]]]:
-    """Collects the inputs and outputs of these networks."""
-    heard: dict[str, tuple[list[Tensor], list[Tensor]]] = {name: ([], []) for name in discriminators}
+def _listening(networks: Mapping[str, nn.Module]) -> Iterator[dict[str, tuple[list[Tensor], list[Tensor]]]]:
+    """Collects the first input and the output of each call of these networks."""
+    heard: dict[str, tuple[list[Tensor], list[Tensor]]] = {name: ([], []) for name in networks}
 
     def listener(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def listen(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -135,7 +150,7 @@ def _listening(
 
         return listen
 
-    handles = [part.register_forward_hook(listener(name)) for name, part in discriminators.items()]
+    handles = [part.register_forward_hook(listener(name)) for name, part in networks.items()]
     try:
         yield heard
     finally:

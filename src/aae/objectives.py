@@ -78,6 +78,51 @@ def told_apart(real: Tensor, fake: Tensor) -> Tensor:
     return 0.5 * (as_real(real) + as_fake(fake))
 
 
+def softened(real: Tensor, fake: Tensor, smoothing: float) -> Tensor:
+    """`told_apart` with a target of 1 - smoothing for prior samples and 0 for codes, nats.
+
+    One-sided label smoothing keeps the discriminator from growing surer without end (Salimans et al. 2016, "Improved
+    Techniques for Training GANs", section 3.4).
+    """
+    return 0.5 * ((1 - smoothing) * as_real(real) + smoothing * as_fake(real) + as_fake(fake))
+
+
+def squares(real: Tensor, fake: Tensor) -> Tensor:
+    """Least squares: mean of (D - 1)^2 at prior samples and (D + 1)^2 at codes, halved each; 1/2 if it cannot tell.
+
+    Mao et al. 2017, "Least Squares Generative Adversarial Networks", with targets 1 and -1, so that a discriminator's
+    answer changes sides at 0 under every objective.
+    """
+    return 0.25 * ((wide(real) - 1).square().mean() + (wide(fake) + 1).square().mean())
+
+
+def hinge(real: Tensor, fake: Tensor) -> Tensor:
+    """Mean of max(0, 1 - D) at prior samples and max(0, 1 + D) at codes; 1 if it cannot tell.
+
+    Lim & Ye 2017, "Geometric GAN"; Miyato et al. 2018, section 2.
+    """
+    return 0.5 * (F.relu(1 - wide(real)).mean() + F.relu(1 + wide(fake)).mean())
+
+
+def wasserstein(real: Tensor, fake: Tensor) -> Tensor:
+    """Half of mean D at codes - mean D at prior samples: minus half the critic's estimate of the distance.
+
+    Arjovsky et al. 2017, "Wasserstein GAN". It needs a critic of bounded slope: a gradient penalty around one, or
+    spectral normalisation.
+    """
+    return 0.5 * (wide(fake).mean() - wide(real).mean())
+
+
+def as_square(logits: Tensor) -> Tensor:
+    """What a generator pays under least squares: half the mean of (D - 1)^2."""
+    return 0.5 * (wide(logits) - 1).square().mean()
+
+
+def as_high(logits: Tensor) -> Tensor:
+    """What a generator pays under hinge and Wasserstein objectives: minus the mean of D."""
+    return -wide(logits).mean()
+
+
 def kl_to_gaussian(mean: Tensor, log_variance: Tensor, std: float) -> Tensor:
     """KL(N(mean, exp(log_variance)) || N(0, std^2)), summed over the dimensions of a code, mean over rows, in nats.
 
@@ -96,3 +141,12 @@ def gradient_penalty(logits: Tensor, inputs: Tensor) -> Tensor:
     with gradients_for(()):
         (slope,) = torch.autograd.grad(logits.sum(), inputs, create_graph=True)
     return 0.5 * wide(slope).square().sum(1).mean()
+
+
+def slope_penalty(slopes: Tensor) -> Tensor:
+    """Mean of (norm - 1)^2 of gradients [rows, latent].
+
+    Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", section 4: with `slopes` of the critic at points
+    between prior samples and codes it holds the critic to the unit slope of the best one.
+    """
+    return (wide(slopes).square().sum(1).add(1e-12).sqrt() - 1).square().mean()

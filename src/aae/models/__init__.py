@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aae.config import Config, DataSpec
+from aae.models import adversary
 from aae.models.aae import AAE
 from aae.models.autoencoder import Autoencoder
 from aae.models.vae import VAE
@@ -14,4 +15,4 @@ __all__ = ["AAE", "VAE", "Autoencoder", "build"]
 def build(config: Config, spec: DataSpec) -> Model:
     """A new model for data of this kind; first weights come from torch's global generator, which the caller seeds."""
     kinds = {"aae": AAE.build, "autoencoder": Autoencoder.build, "vae": VAE.build}
-    return kinds[config.model.kind](config, spec)
+    return adversary.arrange(kinds[config.model.kind](config, spec), config.adversarial)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor
 
@@ -12,10 +10,6 @@ from aae.config import Adversarial, Config, DataSpec
 from aae.models import adversary, parts
 from aae.networks import Decoder, Discriminator, Encoder
 from aae.phases import Batch, Losses, Model, Phase, Weight
-
-
-def _ramp(first: float, last: float, progress: float) -> float:
-    return first + (last - first) * progress
 
 
 class AAE(Model):
@@ -44,13 +38,16 @@ class AAE(Model):
         super().__init__()
         self.encoder, self.decoder, self.discriminator = encoder, decoder, discriminator
         self.posterior, self.prior, self.error, self.game = posterior, prior, error, game
-        self.stochastic, self.classes = posterior.stochastic, classes
+        self.stochastic, self.classes, self.weight = posterior.stochastic, classes, weight
         penalty = adversary.penalty_weights(game)
         discriminate = Phase("discriminator", ("discriminator",), self.discriminator_losses, penalty)
         if game.phases == "joint":
-            fooling = partial(_ramp, game.weight, game.final_weight)
-            weights: dict[str, Weight] = {"reconstruction": weight, "generator": fooling}
-            joint = Phase("reconstruction", ("encoder", "decoder"), self.joint_losses, weights)
+            updates: tuple[str, ...] = ("encoder", "decoder")
+            if game.balance == "gradients":
+                self.balance = adversary.Balance()
+                updates = (*updates, "balance")
+            weights: dict[str, Weight] = {"reconstruction": weight, "generator": self.fooling}
+            joint = Phase("reconstruction", updates, self.joint_losses, weights)
             self.phases = (joint, discriminate)
         else:
             weights = {"reconstruction": weight}
@@ -86,7 +83,7 @@ class AAE(Model):
 
     def generator_losses(self, batch: Batch) -> Losses:
         fake = self.seen(self.sample_codes(batch), batch)
-        return adversary.generator_losses(self.discriminate(self.labels(batch)), fake)
+        return adversary.generator_losses(self.discriminate(self.labels(batch)), fake, self.game)
 
     def labels(self, batch: Batch) -> Tensor | None:
         """The classes that the discriminator is told, [batch] with -1 for unlabelled; None if it sees codes alone."""
@@ -109,7 +106,15 @@ class AAE(Model):
         return told
 
     def joint_losses(self, batch: Batch) -> Losses:
-        return self.reconstruction_losses(batch) | self.generator_losses(batch)
+        losses = self.reconstruction_losses(batch) | self.generator_losses(batch)
+        if self.game.balance == "gradients" and self.training and torch.is_grad_enabled():
+            self.balance.observe(self.weight * losses["reconstruction"], losses["generator"], self.sample_codes(batch))
+        return losses
+
+    def fooling(self, progress: float) -> float | Tensor:
+        """The factor on the generator loss in the joint phase: a straight line through training."""
+        wanted = self.game.weight + (self.game.final_weight - self.game.weight) * progress
+        return wanted * self.balance.factor if self.game.balance == "gradients" else wanted
 
     def seen(self, z: Tensor, batch: Batch) -> Tensor:
         return adversary.seen(z, self.prior.spread, self.game, batch)

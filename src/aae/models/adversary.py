@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from aae import objectives
+from aae.arithmetic import gradients_for
 from aae.config import Adversarial
-from aae.phases import Batch, Losses, Weight
+from aae.networks import Discriminator
+from aae.objectives import wide
+from aae.phases import Batch, Losses, Model, Weight
 
 Discriminate = Callable[[Tensor], Tensor]
 
@@ -35,26 +39,111 @@ def discriminator_losses(
     """The discriminator's loss, and the penalty on its gradients where the settings ask for one.
 
     real, fake: prior samples and codes as the discriminator sees them, both [batch, ...], without a way back to any
-    encoder. `discriminator` is log 2 when the two cannot be told apart; `gradient_penalty` is the mean of R1 and R2.
+    encoder. `discriminator`, by `game.objective`, is log 2, 1/2, 1 or 0 when the two cannot be told apart.
+    `gradient_penalty` is the mean of R1 and R2, or that of WGAN-GP.
     """
     penalised = game.gradient_penalty > 0 and torch.is_grad_enabled()  # no gradients while evaluating
-    shown = torch.cat([real, fake]).requires_grad_(penalised)  # together: one pass through the network, not two
+    at_samples = penalised and game.penalty == "zero"
+    shown = torch.cat([real, fake]).requires_grad_(at_samples)  # together: one pass through the network, not two
     says = discriminate(shown)
-    says_real, says_fake = says.chunk(2)
-    losses = {_named("discriminator", block): objectives.told_apart(says_real, says_fake)}
-    if penalised:
+    real_says, fake_says = says.chunk(2)
+    losses = {_named("discriminator", block): _told_apart(real_says, fake_says, game)}
+    if at_samples:
         losses[_named("gradient_penalty", block)] = objectives.gradient_penalty(says, shown)
+    elif penalised:
+        losses[_named("gradient_penalty", block)] = _between(discriminate, real, fake)
     return losses
 
 
-def generator_losses(discriminate: Discriminate, fake: Tensor, block: str = "") -> Losses:
-    """What the encoder pays for codes, as the discriminator sees them, that are told from the prior; nats."""
-    return {_named("generator", block): objectives.as_real(discriminate(fake))}
+def _told_apart(real: Tensor, fake: Tensor, game: Adversarial) -> Tensor:
+    if game.objective == "cross-entropy":
+        smoothing = game.label_smoothing
+        return objectives.softened(real, fake, smoothing) if smoothing else objectives.told_apart(real, fake)
+    compare = {
+        "least-squares": objectives.squares,
+        "hinge": objectives.hinge,
+        "wasserstein": objectives.wasserstein,
+    }
+    return compare[game.objective](real, fake)
+
+
+def _between(discriminate: Discriminate, real: Tensor, fake: Tensor) -> Tensor:
+    """WGAN-GP's penalty halfway between each prior sample and a code.
+
+    Gulrajani et al. 2017 draw the point between the two at random. Which sample meets which code is random already, so
+    halfway needs no draw of its own, and stays away from both sides.
+    """
+    points = ((real + fake) / 2).requires_grad_()
+    (slopes,) = torch.autograd.grad(discriminate(points).sum(), points, create_graph=True)
+    return objectives.slope_penalty(slopes)
+
+
+def generator_losses(discriminate: Discriminate, fake: Tensor, game: Adversarial, block: str = "") -> Losses:
+    """What the encoder pays for codes, as the discriminator sees them, that are told from the prior."""
+    pays = {"cross-entropy": objectives.as_real, "least-squares": objectives.as_square}
+    return {_named("generator", block): pays.get(game.objective, objectives.as_high)(discriminate(fake))}
 
 
 def penalty_weights(game: Adversarial, blocks: Sequence[str] = ("",)) -> dict[str, Weight]:
     """The factors of a discriminator phase: the one on each block's gradient penalty."""
     return {_named("gradient_penalty", block): game.gradient_penalty for block in blocks}
+
+
+def arrange(model: Model, game: Adversarial) -> Model:
+    """The model with what holds for every discriminator, whatever the model: layers that are bounded, more steps.
+
+    Spectral normalisation divides the weight of each layer by its largest singular value, so the discriminator is
+    1-Lipschitz (Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks").
+    `game.discriminator_steps` phases of the discriminator follow each other (Goodfellow et al. 2014, algorithm 1),
+    each with prior samples of its own; the rows are those of the step, and so are their codes.
+    """
+    if game.spectral_norm:
+        for part in model.children():
+            if isinstance(part, Discriminator):
+                for layer in part.modules():
+                    if isinstance(layer, (nn.Linear, nn.Conv2d)):
+                        spectral_norm(layer)
+    if game.discriminator_steps > 1:
+        times = {"discriminator": game.discriminator_steps}
+        model.phases = tuple(phase for phase in model.phases for _ in range(times.get(phase.name, 1)))
+    return model
+
+
+class Balance(nn.Module):
+    """The factor on the generator loss that makes it pull at the codes as hard as is wanted.
+
+    factor = |gradient of reconstruction at the codes| / |gradient of the generator loss at the codes|, each a running
+    mean over measurements, which are taken every `EVERY` steps; a wanted ratio of 1 is an equal pull. After the
+    adaptive weight of Esser et al. 2021 ("Taming Transformers", section 3.1), which measures at the last layer of a
+    decoder that both losses share; what ours share is the code.
+
+    The running means are buffers: they are saved with the weights, and a resumed run goes on with the same factor.
+    """
+
+    EVERY, DECAY, MOST = 10, 0.9, 1e4
+
+    steps: Tensor
+    norms: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("norms", torch.zeros(2))  # reconstruction, generator
+
+    def observe(self, reconstruction: Tensor, generator: Tensor, codes: Tensor) -> None:
+        """Take a measurement if it is time for one. The losses have yet to be differentiated, by `codes` too."""
+        if int(self.steps) % self.EVERY == 0:
+            with gradients_for([]):  # no weight's gradient is wanted here
+                pulls = [torch.autograd.grad(loss, codes, retain_graph=True)[0] for loss in (reconstruction, generator)]
+            now = torch.stack([wide(pull).norm() for pull in pulls])
+            self.norms.copy_(now if self.steps == 0 else self.DECAY * self.norms + (1 - self.DECAY) * now)
+        self.steps += 1
+
+    @property
+    def factor(self) -> Tensor:
+        """0-dim; 1 before the first measurement."""
+        known = self.norms[1] > 0
+        return torch.where(known, self.norms[0] / self.norms[1].clamp_min(1e-30), 1.0).clamp_max(self.MOST)
 
 
 def _named(loss: str, block: str) -> str:
