@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from aae import posteriors, priors
+from aae.balance import Balance
 from aae.config import Adversarial, Config, DataSpec
 from aae.models import adversary, parts
 from aae.networks import Decoder, Discriminator, Encoder
@@ -44,7 +45,7 @@ class AAE(Model):
         if game.phases == "joint":
             updates: tuple[str, ...] = ("encoder", "decoder")
             if game.balance == "gradients":
-                self.balance = adversary.Balance()
+                self.balance = Balance()
                 updates = (*updates, "balance")
             weights: dict[str, Weight] = {"reconstruction": weight, "generator": self.fooling}
             joint = Phase("reconstruction", updates, self.joint_losses, weights)

@@ -1,0 +1,46 @@
+"""The weight of the generator loss beside reconstruction, set by what the two gradients are found to be."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from aae.arithmetic import gradients_for
+from aae.objectives import wide
+
+
+class Balance(nn.Module):
+    """The factor on the generator loss that makes it pull at the codes as hard as is wanted.
+
+    factor = |gradient of reconstruction at the codes| / |gradient of the generator loss at the codes|, each a running
+    mean over measurements, which are taken every `EVERY` steps; a wanted ratio of 1 is an equal pull. After the
+    adaptive weight of Esser et al. 2021 ("Taming Transformers", section 3.1), which measures at the last layer of a
+    decoder that both losses share; what ours share is the code.
+
+    The running means are buffers: they are saved with the weights, and a resumed run goes on with the same factor.
+    """
+
+    EVERY, DECAY, MOST = 10, 0.9, 1e4
+
+    steps: Tensor
+    norms: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("norms", torch.zeros(2))  # reconstruction, generator
+
+    def observe(self, reconstruction: Tensor, generator: Tensor, codes: Tensor) -> None:
+        """Take a measurement if it is time for one. The losses have yet to be differentiated, by `codes` too."""
+        if int(self.steps) % self.EVERY == 0:
+            with gradients_for([]):  # no weight's gradient is wanted here
+                pulls = [torch.autograd.grad(loss, codes, retain_graph=True)[0] for loss in (reconstruction, generator)]
+            now = torch.stack([wide(pull).norm() for pull in pulls])
+            self.norms.copy_(now if self.steps == 0 else self.DECAY * self.norms + (1 - self.DECAY) * now)
+        self.steps += 1
+
+    @property
+    def factor(self) -> Tensor:
+        """0-dim; 1 before the first measurement."""
+        known = self.norms[1] > 0
+        return torch.where(known, self.norms[0] / self.norms[1].clamp_min(1e-30), 1.0).clamp_max(self.MOST)
