@@ -207,6 +207,37 @@ def list_recipes() -> None:
     _print("\n".join(f"{name:<{width}}  {line}" for name, line in recipes.describe().items()))
 
 
+def list_priors(
+    action: Annotated[Literal["list", "show"], tyro.conf.Positional] = "list",
+    what: Annotated[
+        str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME|FILE", help="A prior, a picture or a point cloud.")
+    ] = "",
+    /,
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE", help="The .png file to write.")] = None,
+) -> None:
+    """List the priors, a line each; `aae priors show NAME_OR_FILE -o prior.png` draws one."""
+    from aae import priors
+
+    if action == "list":
+        if what or out is not None:
+            raise ConfigError("aae priors lists every prior; to draw one: aae priors show NAME_OR_FILE -o prior.png")
+        width = max(map(len, priors.KINDS))
+        _print("\n".join(f"{name:<{width}}  {line}" for name, (_, line) in priors.KINDS.items()))
+        return
+    if not what or out is None:
+        raise ConfigError(
+            "aae priors show needs a prior and a file to write: aae priors show NAME_OR_FILE -o prior.png"
+        )
+    from aae.files import check_suffix
+    from aae.gallery import picture
+    from aae.plots import save
+
+    check_suffix(out, ".png")
+    shown = priors.named(what)
+    save(picture(shown), out)
+    _print(f"drew {shown.describe()} to {out}")
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "train": train,
     "resume": resume,
@@ -218,6 +249,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "decode": decode,
     "reconstruct": reconstruct,
     "recipes": list_recipes,
+    "priors": list_priors,
 }
 
 

@@ -91,6 +91,7 @@ def train_in_memory(
     KeyboardInterrupt, as in any other computation, and nothing is kept. Otherwise as `train`.
     """
     check(config)
+    config = dataclasses.replace(config, prior=with_content(config.prior))
     keep_freed_memory()
     game = Game.new(config, data, device_of(config.device))
     if start is not None:

@@ -9,6 +9,7 @@ from aae.plots.grids import manifold, reconstructions, sample_picture, samples
 from aae.plots.health import health
 from aae.plots.latent import Panel, comparison, latent_scatter
 from aae.plots.losses import losses
+from aae.plots.prior import prior_picture
 from aae.plots.style import PALETTE, UNLABELLED, class_colours, save, to_png_bytes
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "latent_scatter",
     "losses",
     "manifold",
+    "prior_picture",
     "reconstructions",
     "sample_picture",
     "samples",
