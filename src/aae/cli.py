@@ -24,6 +24,7 @@ from aae.errors import AAEError, ConfigError, Interrupted
 
 if TYPE_CHECKING:
     from aae.data import Dataset
+    from aae.explorer import Live
     from aae.inference import Run
 
 RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="The run directory.")]
@@ -43,6 +44,11 @@ OutArrays = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE", help="
 Count = Annotated[int, tyro.conf.arg(aliases=["-n"], help="How many rows to sample.")]
 Compare = Annotated[
     bool, tyro.conf.arg(help="Also train a plain autoencoder and a VAE to stand beside the run in the report.")
+]
+LiveFlag = Annotated[
+    bool,
+    tyro.conf.FlagCreatePairsOff,
+    tyro.conf.arg(name="live", help="Print the address of a page to look and steer."),
 ]
 Quiet = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Print nothing but errors.")]
 Layout = Literal["auto", "vectors", "images", "channels-first", "channels-last"]
@@ -70,6 +76,8 @@ class Train:
     """Also train a plain autoencoder and a VAE to stand beside the run in the report."""
     quiet: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print nothing but errors."""
+    live: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print the address of a page that shows the latent space while it trains, with pause, save, stop and rates."""
     settings: Annotated[Config, tyro.conf.arg(name="")] = field(default_factory=Config)
 
 
@@ -89,12 +97,16 @@ def train(arguments: Sequence[str]) -> None:
         console.say(
             f"batch_size = {settings.batch_size} is more than the {rows} training rows: a step takes all of them"
         )
+    out = chosen.out or training.free_directory(settings.recipe)
+    live = _live(out, data) if chosen.live else None
     with console.training() as listener:
-        run = training.train(settings, chosen.out, data=data, listener=listener)
-    _finish(run, data, console, chosen.compare)
+        run = training.train(settings, out, data=data, listener=listener, steer=None if live is None else live.steer)
+    _finish(run, data, console, chosen.compare, live)
 
 
-def resume(run: RunPath, /, data_dir: DataDir = None, compare: Compare = True, quiet: Quiet = False) -> None:
+def resume(
+    run: RunPath, /, data_dir: DataDir = None, compare: Compare = True, quiet: Quiet = False, live: LiveFlag = False
+) -> None:
     """Continue a run that was stopped, to the same weights as if it never had been; then report."""
     from aae import training
     from aae.checkpoint import RunDirectory
@@ -103,9 +115,10 @@ def resume(run: RunPath, /, data_dir: DataDir = None, compare: Compare = True, q
     console = Console(quiet)
     settings = config.from_dict(Config, RunDirectory.open(run).config)
     data = _data_again(settings, data_dir)
+    link = _live(run, data) if live else None
     with console.training() as listener:
-        trained = training.resume(run, data=data, listener=listener)
-    _finish(trained, data, console, compare)
+        trained = training.resume(run, data=data, listener=listener, steer=None if link is None else link.steer)
+    _finish(trained, data, console, compare, link)
 
 
 def evaluate(
@@ -201,6 +214,47 @@ def reconstruct(run: RunPath, data: DataSource, /, out: Out, data_dir: DataDir =
     _print(f"wrote {len(rows)} reconstructed rows to {out}")
 
 
+def explore(
+    run: RunPath,
+    /,
+    browser: Annotated[bool, tyro.conf.arg(help="Open the page; --no-browser only prints its address.")] = True,
+    port: Annotated[int, tyro.conf.arg(help="Where to listen; 0: a port that is free.")] = 0,
+    host: Annotated[
+        str, tyro.conf.arg(help="Where to listen; beyond this machine only with --allow-remote.")
+    ] = "127.0.0.1",
+    allow_remote: Annotated[
+        bool,
+        tyro.conf.FlagCreatePairsOff,
+        tyro.conf.arg(help="Let other machines in, unencrypted: whoever has the address sees this run's data."),
+    ] = False,
+    points: Annotated[int | None, tyro.conf.arg(help="Most rows to show, sampled fairly (default: 200,000).")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Look into a run in a browser: codes, what they decode to, neighbours, holes, paths; until Ctrl-C."""
+    from aae.explorer import explore as serve
+
+    loaded = _run(run)
+    data = _checked_data(loaded, data_dir)
+    serve(loaded, data, host=host, port=port, remote=allow_remote, browser=browser, points=points, say=_print)
+
+
+def export(
+    run: RunPath,
+    /,
+    explorer: Annotated[Path, tyro.conf.arg(metavar="FILE", help="The .html file to write.")],
+    points: Annotated[int, tyro.conf.arg(help="Most rows to keep, sampled fairly.")] = 20_000,
+    data_dir: DataDir = None,
+) -> None:
+    """Write the explorer of a run as one file that works offline."""
+    from aae.explorer import export as write
+    from aae.files import check_suffix
+
+    check_suffix(explorer, ".html", option="--explorer")
+    loaded = _run(run)
+    said = write(loaded, explorer, _checked_data(loaded, data_dir), points)
+    _print(f"wrote {explorer}, {said}")
+
+
 def list_recipes() -> None:
     """List the recipes, a line each."""
     width = max(map(len, recipes.RECIPES))
@@ -248,6 +302,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "encode": encode,
     "decode": decode,
     "reconstruct": reconstruct,
+    "explore": explore,
+    "export": export,
     "recipes": list_recipes,
     "priors": list_priors,
 }
@@ -355,14 +411,32 @@ def _data_again(settings: Config, data_dir: str | None) -> Dataset:
     return load(config.replace(settings, {"data.directory": data_dir} if data_dir else {}).data)
 
 
-def _finish(run: Run, data: Dataset, console: Any, compare: bool) -> None:
+def _live(path: Path, data: Dataset) -> Live:
+    """A page for a run that is about to train; its address is printed even if quiet, as it cannot be guessed."""
+    from aae.explorer import live
+
+    return live(path, data, say=_print)
+
+
+def _finish(run: Run, data: Dataset, console: Any, compare: bool, live: Live | None = None) -> None:
     """Report on a trained run and print what to open."""
     from aae.report import write
 
+    if live is not None:
+        live.finish(run)
     with console.baselines() as listener:
         path = write(run, compare=compare, data=data, listener=listener)
     console.numbers(json.loads((run.path / "metrics.json").read_text()))
     console.say(f"figures: {run.path / 'figures'}", f"report:  {path}")
+    if live is not None:
+        console.say("the live page stays for as long as it is open (leave with Ctrl-C)")
+        live.linger()
+
+
+def _checked_data(run: Run, data_dir: str | None) -> Dataset:
+    from aae.evaluation import data_of
+
+    return data_of(run, directory=data_dir)
 
 
 def _run(path: Path) -> Run:
@@ -383,6 +457,7 @@ def _json(found: dict[str, Any]) -> str:
 
 def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
+    sys.stdout.flush()  # an address is waited for, through a pipe too
 
 
 def _fail(message: str, code: int) -> int:

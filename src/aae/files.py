@@ -19,12 +19,12 @@ PICTURE_ROWS = 400
 """Most rows in one picture; more would be too small to see."""
 
 
-def check_suffix(path: Path, *allowed: str) -> None:
+def check_suffix(path: Path, *allowed: str, option: str = "--out") -> None:
     """ConfigError unless `path` ends in one of the allowed endings and its folder exists: asked before any work."""
     if path.suffix.lower() not in allowed:
-        raise ConfigError(f"--out {path}: the name must end in {' or '.join(allowed)}, got '{path.suffix}'")
+        raise ConfigError(f"{option} {path}: the name must end in {' or '.join(allowed)}, got '{path.suffix}'")
     if not path.parent.is_dir():
-        raise ConfigError(f"--out {path}: the folder {path.parent} does not exist; make it first")
+        raise ConfigError(f"{option} {path}: the folder {path.parent} does not exist; make it first")
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

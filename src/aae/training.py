@@ -42,7 +42,7 @@ class Progress:
 
 Listener = Callable[[Progress], None]
 Steer = Callable[[Game, "Stop"], bool]
-"""Called between two steps, to wait, to change a learning rate or to ask for a stop; True: save now."""
+"""Called between two steps, to wait, to change a learning rate or to ask for a stop; True: save, and call again."""
 
 
 def train(
@@ -203,11 +203,12 @@ def _loop(
                     verdict = diagnose(game.history, joint=config.adversarial.phases == "joint")
                     listener(Progress(epoch + 1, config.epochs, game.step, game.steps, dict, row, verdict))
                 started = time.perf_counter()
-            asked = False
             if steer is not None:
-                asked = steer(game, stop)
+                while steer(game, stop):
+                    game.save(directory)
+                    saved = time.perf_counter()
                 started = time.perf_counter()  # a pause is no time spent training
-            if asked or stop.signal or game.finished or now - saved >= config.save_every:
+            if stop.signal or game.finished or now - saved >= config.save_every:
                 game.save(directory)
                 saved = started = time.perf_counter()
             if stop.signal and not game.finished:

@@ -1,0 +1,141 @@
+"use strict";
+// The decoder (and encoder) of a single file, in plain JavaScript. Layers are as networks.py of the explorer lists them.
+
+/** A list of layers with their weights; `run` takes one row and gives one row. */
+class Network {
+  constructor(layers, arrays) {
+    this.layers = layers.map((layer) => ({ ...layer, ...pick(layer, arrays) }));
+  }
+
+  run(row) {
+    let x = Float32Array.from(row);
+    for (const layer of this.layers) x = LAYERS[layer.kind](x, layer);
+    return x;
+  }
+}
+
+/** The arrays that a layer names. Weights of eight bits come with one scale for each output. */
+function pick(layer, arrays) {
+  const found = {};
+  for (const name of ["weight", "bias", "scale", "shift"]) if (layer[name]) found[name] = arrays[layer[name]];
+  if (layer.steps) {
+    const steps = arrays[layer.steps], wide = found.weight.length / steps.length;
+    const bytes = found.weight;
+    found.weight = Float32Array.from(bytes, (b, i) => (b - 128) * steps[Math.floor(i / wide)]);
+  }
+  return found;
+}
+
+const LAYERS = {
+  linear(x, { weight, bias }) {
+    const n = x.length, out = Float32Array.from(bias);
+    for (let o = 0, at = 0; o < out.length; o++) {
+      let a = 0, b = 0, c = 0, d = 0, i = 0;
+      for (; i + 3 < n; i += 4, at += 4) {
+        a += weight[at] * x[i];
+        b += weight[at + 1] * x[i + 1];
+        c += weight[at + 2] * x[i + 2];
+        d += weight[at + 3] * x[i + 3];
+      }
+      for (; i < n; i++, at++) a += weight[at] * x[i];
+      out[o] += a + b + (c + d);
+    }
+    return out;
+  },
+  relu: (x) => x.map((v) => (v > 0 ? v : 0)),
+  leaky_relu: (x, { slope }) => x.map((v) => (v > 0 ? v : slope * v)),
+  sigmoid: (x) => x.map((v) => 1 / (1 + Math.exp(-v))),
+  tanh: (x) => x.map(Math.tanh),
+  reshape: (x) => x,
+  /** What a normalisation does once it is trained: scale and shift of each channel. */
+  affine(x, { scale, shift }) {
+    const size = x.length / scale.length, out = new Float32Array(x.length);
+    for (let i = 0; i < x.length; i++) {
+      const c = Math.floor(i / size);
+      out[i] = x[i] * scale[c] + shift[c];
+    }
+    return out;
+  },
+  /** Values of one row to mean 0 and deviation 1 over groups of channels, then scaled and shifted by channel. */
+  group_norm(x, { scale, shift, groups, eps }) {
+    const size = x.length / groups, area = x.length / scale.length, out = new Float32Array(x.length);
+    for (let g = 0; g < groups; g++) {
+      let sum = 0, squares = 0;
+      for (let i = g * size; i < (g + 1) * size; i++) sum += x[i];
+      const mean = sum / size;
+      for (let i = g * size; i < (g + 1) * size; i++) squares += (x[i] - mean) ** 2;
+      const by = 1 / Math.sqrt(squares / size + eps);
+      for (let i = g * size; i < (g + 1) * size; i++) {
+        const c = Math.floor(i / area);
+        out[i] = (x[i] - mean) * by * scale[c] + shift[c];
+      }
+    }
+    return out;
+  },
+  /** Nearest-neighbour enlargement of [channels, height, width] by a whole factor. */
+  upsample(x, { input: [channels, height, width], factor }) {
+    const out = new Float32Array(x.length * factor * factor), wide = width * factor;
+    for (let c = 0, at = 0; c < channels; c++)
+      for (let i = 0; i < height * factor; i++)
+        for (let j = 0; j < wide; j++, at++)
+          out[at] = x[(c * height + Math.floor(i / factor)) * width + Math.floor(j / factor)];
+    return out;
+  },
+  conv(x, { weight, bias, input: [ci, h, w], output: [co, oh, ow], kernel: [kh, kw], stride, padding }) {
+    const out = new Float32Array(co * oh * ow);
+    for (let o = 0; o < co; o++) {
+      out.fill(bias ? bias[o] : 0, o * oh * ow, (o + 1) * oh * ow);
+      for (let c = 0; c < ci; c++)
+        for (let k = 0; k < kh; k++)
+          for (let l = 0; l < kw; l++) {
+            const by = weight[((o * ci + c) * kh + k) * kw + l];
+            for (let i = 0; i < oh; i++) {
+              const y = i * stride + k - padding;
+              if (y < 0 || y >= h) continue;
+              for (let j = 0; j < ow; j++) {
+                const z = j * stride + l - padding;
+                if (z >= 0 && z < w) out[(o * oh + i) * ow + j] += by * x[(c * h + y) * w + z];
+              }
+            }
+          }
+    }
+    return out;
+  },
+  /** The transpose of a convolution; weights are [in, out, kernel, kernel]. */
+  conv_transpose(x, { weight, bias, input: [ci, h, w], output: [co, oh, ow], kernel: [kh, kw], stride, padding }) {
+    const out = new Float32Array(co * oh * ow);
+    for (let o = 0; o < co; o++) out.fill(bias ? bias[o] : 0, o * oh * ow, (o + 1) * oh * ow);
+    for (let c = 0; c < ci; c++)
+      for (let o = 0; o < co; o++)
+        for (let k = 0; k < kh; k++)
+          for (let l = 0; l < kw; l++) {
+            const by = weight[((c * co + o) * kh + k) * kw + l];
+            for (let i = 0; i < h; i++) {
+              const y = i * stride + k - padding;
+              if (y < 0 || y >= oh) continue;
+              for (let j = 0; j < w; j++) {
+                const z = j * stride + l - padding;
+                if (z >= 0 && z < ow) out[(o * oh + y) * ow + z] += by * x[(c * h + i) * w + j];
+              }
+            }
+          }
+    return out;
+  },
+};
+
+/** scaled <-> original units, as data/scaling.py has it. */
+class Scaling {
+  constructor(offset, scale, [low, high]) {
+    Object.assign(this, { offset, scale, low: low ?? -Infinity, high: high ?? Infinity });
+  }
+
+  apply(row) {
+    const one = this.offset.length === 1;
+    return Float32Array.from(row, (x, i) => (x - this.offset[one ? 0 : i]) / this.scale[one ? 0 : i]);
+  }
+
+  invert(row) {
+    const one = this.offset.length === 1;
+    return row.map((u, i) => clamp(u * this.scale[one ? 0 : i] + this.offset[one ? 0 : i], this.low, this.high));
+  }
+}

@@ -1,0 +1,227 @@
+"""The explorer's page in a real browser: the server's, and the one that is a file."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from explorer_kit import Asking, open_browser, serving
+
+import aae
+from aae.data import Dataset
+from aae.explorer import export
+from aae.explorer.scene import Scene
+
+READY = "return typeof aaeExplorer === 'object' && aaeExplorer.timings.length > 0"
+CODE = "return Array.from(aaeExplorer.code)"
+DECODED = "return Array.from(aaeExplorer.decoded)"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    driver = open_browser()
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def served(trained: aae.Run, digits: Dataset) -> Iterator[Asking]:
+    scene = Scene(trained, digits)
+    scene.refresh()
+    with serving(scene) as asking:
+        yield asking
+
+
+@pytest.fixture(scope="module")
+def file(trained: aae.Run, digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("file") / "page.html"
+    export(trained, path, digits)
+    return path
+
+
+def wait(browser: Any, script: str) -> Any:
+    """What the script returns, once that is true."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        if found := browser.execute_script(script):
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"never true: {script}; the page says {browser.find_element('id', 'notice').text!r}")
+
+
+@pytest.fixture(params=["server", "file"])
+def page(request: pytest.FixtureRequest, browser: Any) -> Any:
+    """The page as a server sends it, and as a file; no page may complain."""
+    if request.param == "server":
+        browser.get(request.getfixturevalue("served").server.address)
+    else:
+        browser.get(request.getfixturevalue("file").as_uri())
+    wait(browser, READY)
+    yield browser
+    assert browser.get_log("browser") == []
+
+
+def pointer(browser: Any) -> Callable[[float, float], Any]:
+    """Moves of the pointer to places on the plane, in code units, to be chained and performed."""
+    from selenium.webdriver import ActionChains
+
+    plane = browser.find_element("id", "over")
+
+    def to(x: float, y: float) -> Any:
+        script = (
+            "const v = aaeExplorer.view, p = v.toScreen(...arguments); return [p[0] - v.width / 2, p[1] - v.height / 2]"
+        )
+        px, py = browser.execute_script(script, x, y)
+        return ActionChains(browser, duration=20).move_to_element_with_offset(plane, round(px), round(py))
+
+    return to
+
+
+def settle(browser: Any, code: np.ndarray) -> np.ndarray:
+    """The decoded row, once it is that of `code`."""
+    near = "Math.abs(aaeExplorer.code[{}] - ({})) < 0.05"
+    there = " && ".join(near.format(k, x) for k, x in enumerate(code))
+    wait(browser, f"return {there} && !aaeExplorer.decoding.busy")
+    return np.array(browser.execute_script(DECODED))
+
+
+def test_the_picture_follows_the_pointer_and_is_what_python_decodes(page: Any, trained: aae.Run) -> None:
+    """To 1e-3 of the data's range, though the file's weights have 16 bits; and that is what is drawn."""
+    to, found = pointer(page), []
+    for place in ((-0.8, 0.7), (0.9, -0.6)):
+        to(*place).perform()
+        row = settle(page, np.array(place))
+        wanted = trained.decode([page.execute_script(CODE)]).reshape(-1)
+        np.testing.assert_allclose(row, wanted, atol=16e-3)
+        drawn = "const c = document.querySelector('#decoded canvas').getContext('2d');"
+        drawn += "return Array.from(c.getImageData(0, 0, 8, 8).data)"
+        np.testing.assert_allclose(page.execute_script(drawn)[::4], row * 255 / 16, atol=1)
+        found.append(row)
+    assert np.abs(found[0] - found[1]).max() > 0.01
+
+
+def test_the_file_needs_nothing_from_outside(file: Path, browser: Any) -> None:
+    text = file.read_text()
+    assert set(re.findall(r"https?://[^\"' <)]+", text)) <= {"http://www.w3.org/2000/svg"}
+    browser.get(file.as_uri())
+    wait(browser, READY)
+    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
+    blocked = "return fetch('data:,x').then(() => 'let through', () => 'blocked')"
+    assert browser.execute_script(blocked) == "blocked"
+    browser.get_log("browser")  # which holds that refusal
+
+
+def test_the_token_leaves_the_address_bar(served: Asking, browser: Any) -> None:
+    browser.get(served.server.address)
+    wait(browser, READY)
+    assert browser.current_url == f"http://127.0.0.1:{served.server.port}/"
+    browser.get(browser.current_url)  # the cookie opens it
+    wait(browser, READY)
+
+
+def test_the_lasso_selects_what_lies_inside(page: Any, tmp_path: Path) -> None:
+    page.find_element("css selector", "[data-tool=lasso]").click()
+    to = pointer(page)
+    to(-1, -1).click_and_hold().perform()
+    for corner in ((1, -1), (1, 0.5), (-1, 0.5)):
+        to(*corner).perform()
+    to(-1, -1).release().perform()
+    chosen = np.array(wait(page, "return aaeExplorer.selection && Array.from(aaeExplorer.selection)"))
+    codes = np.array(page.execute_script("return Array.from(aaeExplorer.codes)")).reshape(-1, 2)
+    distance = np.abs(codes - np.array([0, -0.25])) - np.array([1, 0.75])
+    sure = (np.abs(distance) > 0.02).all(1)  # a pixel is about a hundredth
+    assert 0 < chosen.sum() < len(chosen)
+    np.testing.assert_array_equal(chosen[sure] == 1, (distance < 0).all(1)[sure])
+    card = page.find_element("id", "selection-card").text
+    assert card.startswith(f"{chosen.sum():,} points selected")
+    csv = page.execute_async_script(
+        "const done = arguments[0]; window.download = (name, text) => done(text);"
+        "document.querySelector('#selection button').click()"
+    )
+    lines = csv.strip().split("\n")
+    assert lines[0] == "row,split,class,code_1,code_2"
+    assert len(lines) == 1 + chosen.sum()
+
+
+def test_a_click_opens_the_point_there(page: Any, digits: Dataset) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    to = pointer(page)
+    x, y, row = page.execute_script("const e = aaeExplorer; return [e.x[7], e.y[7], e.row[7]]")
+    to(x, y).click().perform()
+    opened = wait(page, "return aaeExplorer.item >= 0 && [aaeExplorer.item]")[0]
+    row = page.execute_script("return aaeExplorer.row[arguments[0]]", opened)
+    wait(page, "return document.querySelectorAll('#item canvas').length >= 10")
+    card = page.find_element("id", "item-card").text
+    assert card.startswith(f"Row {row}")
+    assert digits.spec.classes is not None
+    assert digits.y is not None
+    assert f"Class\n{digits.spec.classes[digits.y[row]]}" in card
+    slider = page.find_element("id", "slider-0")
+    slider.send_keys(Keys.ARROW_RIGHT * 10)
+    wait(page, "return document.querySelector('#edited canvas') !== null")  # the counterfactual
+    ActionChains(page).send_keys(Keys.TAB).perform()
+    python = page.execute_script("return document.getElementById('python').textContent")
+    assert "run.decode([[" in python
+    assert f"data.x[{row}]" in python
+
+
+def test_a_path_becomes_a_film_strip_by_pointer_and_by_keys(page: Any) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    page.find_element("css selector", "[data-tool=path]").click()
+    to = pointer(page)
+    to(-1, 0).click_and_hold().perform()
+    to(0, 0.5).perform()
+    to(1, 0).release().perform()
+    wait(page, "return document.querySelectorAll('#strip canvas').length === 24")
+    ends = page.execute_script("const c = aaeExplorer.strip.codes; return [...c.slice(0, 2), ...c.slice(-2)]")
+    np.testing.assert_allclose(ends, [-1, 0, 1, 0], atol=0.05)
+    page.find_element("id", "strip-clear").click()
+    plane = page.find_element("id", "over")
+    plane.send_keys("2", Keys.ENTER, Keys.ARROW_LEFT * 5, Keys.ENTER)
+    wait(
+        page,
+        "return document.querySelectorAll('#strip canvas').length === 24"
+        " && !document.getElementById('strip-box').hidden",
+    )
+    ActionChains(page).send_keys(Keys.ESCAPE).perform()
+
+
+def test_a_drawn_row_gets_the_code_that_python_gives_it(page: Any, trained: aae.Run) -> None:
+    from selenium.webdriver import ActionChains
+
+    page.find_element("id", "input-title").click()
+    page.execute_script(
+        "window.asked = null; const e = aaeExplorer.source; e.kept = e.encode;"
+        "e.encode = (row) => { asked = Array.from(row); return e.kept(row); }"
+    )
+    pad = page.find_element("id", "pad")
+    ActionChains(page, duration=20).move_to_element_with_offset(pad, 0, -60).click_and_hold().move_by_offset(
+        0, 120
+    ).release().perform()
+    wait(page, "return document.getElementById('input-said').textContent.startsWith('Its code')")
+    wait(page, "return !aaeExplorer.decoding.busy")
+    row = np.array(page.execute_script("return asked")).reshape(1, 8, 8)
+    assert row.max() > 10
+    np.testing.assert_allclose(page.execute_script(CODE), trained.encode(row)[0], atol=2e-3)
+
+
+def test_the_legend_hides_and_the_manifold_shows(page: Any) -> None:
+    before = page.execute_script("return aaeExplorer.shown.reduce((a, b) => a + b, 0)")
+    page.find_element("css selector", "#legend [data-kind='class']").click()
+    after = page.execute_script("return aaeExplorer.shown.reduce((a, b) => a + b, 0)")
+    assert 0 < after < before
+    for name in ("show-manifold", "show-cells", "show-prior"):
+        page.find_element("id", name).click()
+    wait(page, "return aaeExplorer.tiles.length > 50")
+    assert "cells" in page.find_element("id", "cells").text
+    for tab in ("training", "figures", "settings", "explore"):
+        page.find_element("id", f"tab-{tab}").click()
+        assert page.find_element("id", tab).is_displayed()
+    assert page.execute_script("return document.querySelectorAll('#curves path').length") > 0
