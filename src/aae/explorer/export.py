@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from aae.data import Dataset
 from aae.errors import ConfigError
@@ -82,9 +81,9 @@ def export(run: Run, path: Path, data: Dataset, points: int = POINTS) -> str:
 
 def _needed(page: _Page, scene: Scene) -> None:
     run = scene.run
-    code = torch.zeros(1, run.latent, device=run.device)
     decoder = run.model.get_submodule("decoder")
-    written = write("decoder", run.model.decode, decoder, code, bool(getattr(decoder, "sigmoid", False)))
+    sigmoid = bool(getattr(decoder, "sigmoid", False))
+    written = write("decoder", decoder.get_submodule("body"), run.model.decode, run.latent, sigmoid=sigmoid)
     page.meta["decoder"] = written.layers
     spec, points = run.spec, scene.points()
     points |= {"prior": points["prior"][:PRIOR].astype(np.float16)}
@@ -95,23 +94,18 @@ def _needed(page: _Page, scene: Scene) -> None:
 
 
 def _encoder(page: _Page, scene: Scene) -> None:
-    run, row = scene.run, torch.zeros(1, scene.run.spec.features, device=scene.run.device)
+    run = scene.run
     try:
-        written = write("encoder", run.model.encode, run.model.get_submodule("encoder"), row, False)
-    except ConfigError:  # then the page has no card for rows of your own; everything else works
+        body = run.model.get_submodule("encoder").get_submodule("body")
+        written = write("encoder", body, run.model.encode, run.spec.features, sigmoid=False)
+    except (AttributeError, ConfigError):  # then the page has no card for rows of your own; everything else works
         return
     half = Written(written.layers, halved(written.arrays))
     for choice, note in ((half, ""), (quantised(written), "Its encoder is rounded to 8 bits. ")):
         if page.fits(choice.arrays):
             page.add(choice.arrays)
-            page.meta |= {"encoder": choice.layers, "encoder_note": note, "encoder_input": _wide(choice)}
+            page.meta |= {"encoder": choice.layers, "encoder_note": note}
             return
-
-
-def _wide(written: Written) -> int:
-    """Numbers that the encoder takes: the row's, and any that stand for noise."""
-    first = written.layers[0]
-    return int(written.arrays[first["weight"]].shape[1]) if first["kind"] == "linear" else int(np.prod(first["input"]))
 
 
 def _figures(page: _Page, run: Run) -> None:

@@ -1,12 +1,12 @@
 """A trained network as a list of layers that front/networks.js runs, so that a page can decode without a server.
 
-The layers are found by watching one row pass through the network, not by reading its code: whatever calls plain
-layers one after another can be written down, and what has been written down is run again in Python and held against
-the network before it is believed.
+What has been written down is run again in Python and held against the network before it is believed.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,26 +14,19 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from aae.convolution import ConvolutionalDecoder, ConvolutionalEncoder, sizes
 from aae.errors import ConfigError
+from aae.networks import MLP
 
 Array = np.ndarray
 Layer = dict[str, Any]
+"""`kind` and what it needs; `weight` and `bias` name arrays."""
 LARGEST_HALF = 6e4
 """Above this a weight does not fit into 16 bits."""
 CLOSE = 1e-4
 """Largest difference from the network, relative to the largest value, for a list of layers to be the same."""
-CONVOLUTIONS: tuple[tuple[type[nn.Module], str], ...] = (
-    (nn.Conv2d, "conv"),
-    (nn.ConvTranspose2d, "conv_transpose"),
-)
-ACTIVATIONS: tuple[tuple[type[nn.Module], str], ...] = (
-    (nn.ReLU, "relu"),
-    (nn.Sigmoid, "sigmoid"),
-    (nn.Tanh, "tanh"),
-)
-NOTHING = (nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout)
-"""Layers that leave a flat row as it is, once training is over."""
 
 
 @dataclass(frozen=True)
@@ -44,115 +37,101 @@ class Written:
     arrays: dict[str, Array]
 
 
-def write(name: str, network: Callable[[Tensor], Tensor], module: nn.Module, row: Tensor, sigmoid: bool) -> Written:
-    """Write down what `network` does to rows [1, wide] by way of the layers of `module`, and a last sigmoid.
+def write(name: str, body: nn.Module, network: Callable[[Tensor], Tensor], wide: int, *, sigmoid: bool) -> Written:
+    """Write down `body`, with a last sigmoid or without.
 
-    name: starts the names of the arrays. Raises ConfigError for a network that is not a plain chain of known layers.
+    name: starts the names of the arrays. network: what the layers must come to, rows [n, wide] -> [n, out]; of a body
+    that gives more than `out` numbers the first are meant. Raises ConfigError for a body of another kind than MLP and
+    the convolutional ones, and where the layers do not come to `network`.
     """
-    seen: list[tuple[nn.Module, tuple[int, ...], tuple[int, ...]]] = []
-
-    def note(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        seen.append((layer, tuple(inputs[0].shape[1:]), tuple(output.shape[1:])))
-
-    leaves = [layer for layer in module.modules() if not list(layer.children())]
-    hooks = [layer.register_forward_hook(note) for layer in leaves]
-    try:
-        with torch.no_grad():
-            wanted = network(row)
-    finally:
-        for hook in hooks:
-            hook.remove()
     layers: list[Layer] = []
     arrays: dict[str, Array] = {}
-    for k, (layer, before, after) in enumerate(seen):
-        written, own = _layer(f"{name}{k}", layer, before, after)
-        layers += [] if written is None else [written]
-        arrays |= own
-    layers += [{"kind": "sigmoid"}] if sigmoid else []
-    _check(name, seen, row, wanted, sigmoid)
-    return Written(layers, arrays)
-
-
-def _layer(
-    name: str, layer: nn.Module, before: tuple[int, ...], after: tuple[int, ...]
-) -> tuple[Layer | None, dict[str, Array]]:
-    if isinstance(layer, nn.Linear):
-        bias = torch.zeros(layer.out_features) if layer.bias is None else layer.bias
-        return _with(name, {"kind": "linear"}, weight=layer.weight, bias=bias)
-    for kind, word in CONVOLUTIONS:
-        if isinstance(layer, kind):
-            return _convolution(name, word, layer, before, after)
-    if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-        return _with(name, {"kind": "affine"}, **_fixed_normalisation(layer))
-    if isinstance(layer, nn.GroupNorm):
-        shape = {"kind": "group_norm", "groups": layer.num_groups, "eps": layer.eps}
-        return _with(name, shape, scale=layer.weight, shift=layer.bias)
-    if isinstance(layer, nn.Upsample) and layer.mode == "nearest":
-        return {"kind": "upsample", "input": list(before), "factor": after[1] // before[1]}, {}
-    if isinstance(layer, nn.LeakyReLU):
-        return {"kind": "leaky_relu", "slope": layer.negative_slope}, {}
-    for kind, word in ACTIVATIONS:
-        if isinstance(layer, kind):
-            return {"kind": word}, {}
-    if isinstance(layer, NOTHING):
-        return None, {}
-    raise ConfigError(
-        f"a page cannot run a layer of kind {type(layer).__name__}; look at this model with `aae explore` instead"
-    )
-
-
-def _convolution(
-    name: str, kind: str, layer: nn.Module, before: tuple[int, ...], after: tuple[int, ...]
-) -> tuple[Layer, dict[str, Array]]:
-    assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
-    plain = layer.groups == 1 and set(layer.dilation) == {1} and layer.padding_mode == "zeros"
-    square = len(set(layer.stride)) == 1 and not isinstance(layer.padding, str) and len(set(layer.padding)) == 1
-    if not (plain and square):
-        raise ConfigError(
-            "a page can run convolutions without groups or dilation, with zeros around; use `aae explore`"
-        )
-    written = {
-        "kind": kind,
-        "input": list(before),
-        "output": list(after),
-        "kernel": list(layer.kernel_size),
-        "stride": layer.stride[0],
-        "padding": int(layer.padding[0]),
-    }
-    bias = torch.zeros(layer.out_channels) if layer.bias is None else layer.bias
-    return _with(name, written, weight=layer.weight, bias=bias)
-
-
-def _fixed_normalisation(layer: nn.BatchNorm1d | nn.BatchNorm2d) -> dict[str, Tensor]:
-    """What batch normalisation does when it no longer learns: scale and shift of each channel."""
-    if layer.running_mean is None or layer.running_var is None:
-        raise ConfigError("a page cannot run batch normalisation without running statistics; use `aae explore`")
-    weight = torch.ones_like(layer.running_var) if layer.weight is None else layer.weight
-    bias = torch.zeros_like(layer.running_var) if layer.bias is None else layer.bias
-    scale = weight / torch.sqrt(layer.running_var + layer.eps)
-    return {"scale": scale, "shift": bias - layer.running_mean * scale}
-
-
-def _with(name: str, layer: Layer, **tensors: Tensor) -> tuple[Layer, dict[str, Array]]:
-    arrays = {f"{name}.{key}": value.detach().float().cpu().numpy() for key, value in tensors.items()}
-    return layer | {key: f"{name}.{key}" for key in tensors}, arrays
-
-
-def _check(name: str, seen: list[Any], row: Tensor, wanted: Tensor, sigmoid: bool) -> None:
-    """Run the layers one after another and compare: a sum of two branches, say, is no chain of layers."""
-    x = row
+    for k, (layer, own) in enumerate(_layers(body, wide)):
+        layers.append(layer | {key: f"{name}{k}.{key}" for key in own})
+        arrays |= {f"{name}{k}.{key}": t.detach().float().cpu().numpy() for key, t in own.items()}
+    written = Written([*layers, {"kind": "sigmoid"}] if sigmoid else layers, arrays)
+    device = next(body.parameters()).device
+    rows = torch.rand(3, wide, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        for layer, before, _ in seen:
-            missing = int(np.prod(before)) - x[0].numel()
-            if missing < 0:
-                break
-            x = layer(nn.functional.pad(x.reshape(len(x), -1), (0, missing)).reshape(len(x), *before))
-        x = x.reshape(len(x), -1).float()
-        x = (x.sigmoid() if sigmoid else x)[:, : wanted.shape[1]]
-    if x.shape != wanted.shape or (x - wanted).abs().max() > CLOSE * max(1.0, float(wanted.abs().max())):
-        raise ConfigError(
-            f"the {name} is not a plain chain of layers, so a page cannot run it; look at this model with `aae explore`"
-        )
+        wanted = network(rows.to(device)).float().cpu()
+    found = run(written, rows)[:, : wanted.shape[1]]
+    if found.shape != wanted.shape or (found - wanted).abs().max() > CLOSE * max(1.0, float(wanted.abs().max())):
+        raise ConfigError(f"a page cannot run this {name}; look at the model with `aae explore` instead")
+    return written
+
+
+def _layers(body: nn.Module, wide: int) -> list[tuple[Layer, dict[str, Tensor]]]:
+    if isinstance(body, MLP):
+        return _dense(body, wide)
+    if isinstance(body, ConvolutionalEncoder):
+        return _halving(body)
+    if isinstance(body, ConvolutionalDecoder):
+        return _doubling(body, wide)
+    raise ConfigError(f"a page cannot run a network of kind {type(body).__name__}; use `aae explore` instead")
+
+
+def _dense(body: MLP, wide: int) -> list[tuple[Layer, dict[str, Tensor]]]:
+    linears = [layer for layer in body if isinstance(layer, nn.Linear)]
+    found: list[tuple[Layer, dict[str, Tensor]]] = []
+    if linears[0].in_features > wide:  # zeros where noise would stand: what `encode` feeds
+        found.append(({"kind": "pad", "to": linears[0].in_features}, {}))
+    for layer in linears:
+        found += [({"kind": "linear"}, {"weight": layer.weight, "bias": layer.bias}), ({"kind": "relu"}, {})]
+    return found[:-1]
+
+
+def _halving(body: ConvolutionalEncoder) -> list[tuple[Layer, dict[str, Tensor]]]:
+    found: list[tuple[Layer, dict[str, Tensor]]] = []
+    places = sizes(*body.shape[1:], len(body.stages))
+    for stage, (before, after) in zip(body.stages, itertools.pairwise(places), strict=True):
+        found += [(_shapes("conv", stage, before, after), _weights(stage)), ({"kind": "relu"}, {})]
+    last = body.stages[-1]
+    assert isinstance(last, nn.Conv2d)
+    return found + _dense(body.dense, last.out_channels * math.prod(places[-1]))
+
+
+def _doubling(body: ConvolutionalDecoder, wide: int) -> list[tuple[Layer, dict[str, Tensor]]]:
+    found = _dense(body.dense, wide)
+    for stage, (before, after) in zip(body.stages, itertools.pairwise(body.sizes), strict=True):
+        found += [({"kind": "relu"}, {}), (_shapes("conv_transpose", stage, before, after), _weights(stage))]
+    return found
+
+
+def _weights(stage: nn.Module) -> dict[str, Tensor]:
+    assert isinstance(stage, nn.Conv2d | nn.ConvTranspose2d)
+    assert stage.bias is not None
+    return {"weight": stage.weight, "bias": stage.bias}
+
+
+def _shapes(kind: str, stage: nn.Module, before: tuple[int, int], after: tuple[int, int]) -> Layer:
+    assert isinstance(stage, nn.Conv2d | nn.ConvTranspose2d)
+    return {
+        "kind": kind,
+        "input": [stage.in_channels, *before],
+        "output": [stage.out_channels, *after],  # of a transposed one, what is left of it
+        "kernel": list(stage.kernel_size),
+        "stride": stage.stride[0],
+        "padding": int(stage.padding[0]),
+    }
+
+
+def run(written: Written, rows: Tensor) -> Tensor:
+    """What front/networks.js does, in PyTorch: rows [n, in] -> [n, out]."""
+    x = rows
+    for layer in written.layers:
+        weight, bias = (torch.from_numpy(written.arrays[layer[k]]) if k in layer else x for k in ("weight", "bias"))
+        kind = layer["kind"]
+        if kind == "linear":
+            x = F.linear(x, weight, bias)
+        elif kind in ("conv", "conv_transpose"):
+            apply = F.conv2d if kind == "conv" else F.conv_transpose2d
+            image = apply(x.unflatten(1, layer["input"]), weight, bias, layer["stride"], layer["padding"])
+            x = image[:, :, : layer["output"][1], : layer["output"][2]].flatten(1)
+        elif kind == "pad":
+            x = F.pad(x, (0, layer["to"] - x.shape[1]))
+        else:
+            x = x.relu() if kind == "relu" else x.sigmoid()
+    return x
 
 
 def halved(arrays: dict[str, Array]) -> dict[str, Array]:

@@ -17,7 +17,7 @@ class Network {
 /** The arrays that a layer names. Weights of eight bits come with one scale for each output. */
 function pick(layer, arrays) {
   const found = {};
-  for (const name of ["weight", "bias", "scale", "shift"]) if (layer[name]) found[name] = arrays[layer[name]];
+  for (const name of ["weight", "bias"]) if (layer[name]) found[name] = arrays[layer[name]];
   if (layer.steps) {
     const steps = arrays[layer.steps], wide = found.weight.length / steps.length;
     const bytes = found.weight;
@@ -43,48 +43,17 @@ const LAYERS = {
     return out;
   },
   relu: (x) => x.map((v) => (v > 0 ? v : 0)),
-  leaky_relu: (x, { slope }) => x.map((v) => (v > 0 ? v : slope * v)),
   sigmoid: (x) => x.map((v) => 1 / (1 + Math.exp(-v))),
-  tanh: (x) => x.map(Math.tanh),
-  reshape: (x) => x,
-  /** What a normalisation does once it is trained: scale and shift of each channel. */
-  affine(x, { scale, shift }) {
-    const size = x.length / scale.length, out = new Float32Array(x.length);
-    for (let i = 0; i < x.length; i++) {
-      const c = Math.floor(i / size);
-      out[i] = x[i] * scale[c] + shift[c];
-    }
-    return out;
-  },
-  /** Values of one row to mean 0 and deviation 1 over groups of channels, then scaled and shifted by channel. */
-  group_norm(x, { scale, shift, groups, eps }) {
-    const size = x.length / groups, area = x.length / scale.length, out = new Float32Array(x.length);
-    for (let g = 0; g < groups; g++) {
-      let sum = 0, squares = 0;
-      for (let i = g * size; i < (g + 1) * size; i++) sum += x[i];
-      const mean = sum / size;
-      for (let i = g * size; i < (g + 1) * size; i++) squares += (x[i] - mean) ** 2;
-      const by = 1 / Math.sqrt(squares / size + eps);
-      for (let i = g * size; i < (g + 1) * size; i++) {
-        const c = Math.floor(i / area);
-        out[i] = (x[i] - mean) * by * scale[c] + shift[c];
-      }
-    }
-    return out;
-  },
-  /** Nearest-neighbour enlargement of [channels, height, width] by a whole factor. */
-  upsample(x, { input: [channels, height, width], factor }) {
-    const out = new Float32Array(x.length * factor * factor), wide = width * factor;
-    for (let c = 0, at = 0; c < channels; c++)
-      for (let i = 0; i < height * factor; i++)
-        for (let j = 0; j < wide; j++, at++)
-          out[at] = x[(c * height + Math.floor(i / factor)) * width + Math.floor(j / factor)];
+  /** Zeros behind a row, where noise would stand. */
+  pad(x, { to }) {
+    const out = new Float32Array(to);
+    out.set(x);
     return out;
   },
   conv(x, { weight, bias, input: [ci, h, w], output: [co, oh, ow], kernel: [kh, kw], stride, padding }) {
     const out = new Float32Array(co * oh * ow);
     for (let o = 0; o < co; o++) {
-      out.fill(bias ? bias[o] : 0, o * oh * ow, (o + 1) * oh * ow);
+      out.fill(bias[o], o * oh * ow, (o + 1) * oh * ow);
       for (let c = 0; c < ci; c++)
         for (let k = 0; k < kh; k++)
           for (let l = 0; l < kw; l++) {
@@ -101,10 +70,10 @@ const LAYERS = {
     }
     return out;
   },
-  /** The transpose of a convolution; weights are [in, out, kernel, kernel]. */
+  /** The transpose of a convolution; weights are [in, out, kernel, kernel]. What lies beyond `output` is cut off. */
   conv_transpose(x, { weight, bias, input: [ci, h, w], output: [co, oh, ow], kernel: [kh, kw], stride, padding }) {
     const out = new Float32Array(co * oh * ow);
-    for (let o = 0; o < co; o++) out.fill(bias ? bias[o] : 0, o * oh * ow, (o + 1) * oh * ow);
+    for (let o = 0; o < co; o++) out.fill(bias[o], o * oh * ow, (o + 1) * oh * ow);
     for (let c = 0; c < ci; c++)
       for (let o = 0; o < co; o++)
         for (let k = 0; k < kh; k++)

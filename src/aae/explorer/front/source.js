@@ -125,9 +125,7 @@ class FileSource {
   }
 
   async encode(row) {
-    const input = new Float32Array(this.meta.encoder_input);  // zeros behind the row where noise would stand
-    input.set(this.scaling.apply(row));
-    return this.encoder.run(input).slice(0, this.meta.latent);
+    return this.encoder.run(this.scaling.apply(row)).slice(0, this.meta.latent);
   }
 
   hasOriginal(point) {
