@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from PIL import Image
 import aae
 from aae import priors
 from aae.cli import main
+from aae.comparison import baseline
 from aae.config import Prior as Settings
 from aae.config import check, replace, resolve
 from aae.data import Dataset
@@ -206,6 +208,28 @@ def test_training_sees_as_many_labels_as_asked_for(digits: Dataset) -> None:
     assert batch.y is not None
     assert int((batch.y >= 0).sum()) == 100
     assert torch.bincount(batch.y[batch.y >= 0]).tolist() == [10] * 10
+
+
+@pytest.mark.parametrize("kind", ["autoencoder", "vae"])
+def test_a_baseline_of_a_labelled_run_learns_no_labels(kind: Literal["autoencoder", "vae"], digits: Dataset) -> None:
+    config = tiny(prior__kind="mixture", prior__labels=True, data__labelled=100, data__label_seed=3)
+    beside = check(baseline(config, digits.spec, kind))
+    assert (beside.data.labelled, beside.data.label_seed) == (None, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["swiss-roll", "one-hot"])
+def test_a_labelled_run_is_reported_beside_baselines_that_learn_no_labels(kind: str, tmp_path: Path) -> None:
+    """Every figure and number can be made for a prior without quantiles, and for one without a density."""
+    latent = 10 if kind == "one-hot" else 2
+    config = tiny(prior__kind=kind, prior__labels=True, data__labelled=100, model__latent=latent, epochs=1)
+    run = aae.train(config, tmp_path / "run")
+    assert run.report().stat().st_size > 0
+    numbers = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert {"inside", "empty_cells", "max_ks", "c2st"} <= numbers.keys()
+    assert set(numbers["comparison"]) == {"PCA", "Autoencoder", "VAE", "AAE"}
+    values, rows = run.traverse(3)
+    assert (values.shape, rows.shape) == ((2, 3), (3, 3, 8, 8))
 
 
 # The command line

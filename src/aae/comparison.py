@@ -62,6 +62,7 @@ def baseline(config: Config, spec: DataSpec, kind: Kind) -> Config:
     return dataclasses.replace(
         config,
         recipe=f"{config.recipe}-{kind}",
+        data=dataclasses.replace(config.data, labelled=None, label_seed=0),  # baselines learn from no labels
         schedule="linear",
         model=model,
         prior=Prior("gaussian", 1.0) if kind == "vae" else Prior(),
