@@ -57,9 +57,9 @@ def test_c2st_thins_the_larger_side_at_random_and_repeats_itself(rng):
 
 def test_c2st_gives_the_binomial_tail(rng):
     found = metrics.c2st(*gaussians(rng, 60, 0.3))
-    right = round(found.accuracy * 120)
-    assert found.accuracy == right / 120
-    assert found.p_value == pytest.approx(binom.pmf(np.arange(right, 121), 120, 0.5).sum())
+    assert found.accuracy == round(found.accuracy * 120) / 120
+    assert found.judged == 60  # of 120 rows, those that the classifier was not trained on
+    assert found.p_value == pytest.approx(binom.pmf(np.arange(found.right, 61), 60, 0.5).sum())
 
 
 # --- cells ------------------------------------------------------------------------------------------------------

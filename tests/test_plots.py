@@ -115,6 +115,19 @@ def every_figure(digits):
     yield "one row", plots.manifold(rows[None, :20], (8, 8), (q, [0.0]))
     yield "one column", plots.manifold(rows[:20, None], (8, 8), ([0.0], q))
     yield "one cell", plots.manifold(rows[None, :1], (8, 8))
+    squares = [np.array([[x, y], [x + 1, y], [x + 1, y + 1], [x, y + 1]]) for x in (-2, -1, 0, 1) for y in (-1, 0)]
+    share = np.array([0, 1, 1.2, 0.9, 8, 0.1, 1, 1])
+    yield "holes", plots.hole_map(wide, squares, share, (0.02, 1.4), SQUARE)
+    yield "line of holes", plots.hole_map(codes[:99, :1], squares[:3], share[:3])
+    tiles = rows[:12].reshape(3, 4, 8, 8)
+    yield (
+        "holes and manifold",
+        plots.hole_map(wide, squares, share, None, SQUARE, tiles, (8, 8), np.arange(12.0).reshape(3, 4)),
+    )
+    yield (
+        "holes of a table",
+        plots.hole_map(wide, squares, share, None, None, table.reshape(4, 6, 12), (12,), np.eye(4, 6)),
+    )
     yield "losses", plots.losses(history())
     yield "one epoch", plots.losses(history(1))
     yield "one term", plots.losses({"epoch": [1, 2], "reconstruction_train": [2.0, 1.0]})
@@ -163,6 +176,27 @@ def test_plots_import_neither_torch_nor_pyplot():
     code = "import sys, aae.plots; print([m for m in ('torch', 'matplotlib.pyplot') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# --- holes -----------------------------------------------------------------------------------------------------------
+
+
+def test_holes_are_hatched_crowded_cells_coloured_and_tiles_tinted():
+    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
+    cells = [square, square + 1, square + 2]
+    images, tiles = np.zeros((1, 3, 4, 4)), np.array([[0.0, 4.0, np.nan]])
+    figure = plots.hole_map(np.full((9, 2), 0.5), cells, [0, 1, 4], (0.1, 1.5), None, images, (4, 4), tiles, 0, 1)
+    holes, (cells_drawn,), (tint,) = artists(figure, "holes"), artists(figure, "cells"), artists(figure, "tint")
+    assert [len(one.get_paths()) for one in holes] == [1, 1]
+    assert all(one.get_hatch() for one in holes)
+    assert np.array_equal(holes[0].get_paths()[0].vertices[:4], cells[0])
+    fair, crowded = cells_drawn.get_facecolors()
+    assert np.ptp(fair[:3]) < 0.02  # grey
+    assert crowded[0] > crowded[2] + 0.5  # orange
+    assert (tint.get_facecolors()[:, 3] > 0).tolist() == [False, True, False]
+    title = figure.get_suptitle()
+    assert "33 % of the cells are holes (10 % by chance)" in title
+    assert "4.0 times its share (1.5 by chance)" in title
 
 
 # --- colours ---------------------------------------------------------------------------------------------------------
@@ -614,6 +648,8 @@ BAD = np.array([[0, 0], [np.nan, 0], [0, 0.0]])
         (lambda: plots.latent_scatter(ONE, ONE, [0, 1]), "train_labels must hold one label for each of 3 rows"),
         (lambda: plots.latent_scatter(ONE, ONE, None, [0, 1, 2], ["a", "b"]), "row 2 has label 2"),
         (lambda: plots.latent_scatter(ONE, ONE, [0, 0.5, 1]), "whole numbers"),
+        (lambda: plots.hole_map(ONE, [ONE], [1, 2]), "for each of 1 cells"),
+        (lambda: plots.hole_map(ONE, [ONE], [1], images=np.zeros((2, 2, 3)), shape=(3,)), "tile_ratio"),
         (lambda: plots.latent_scatter(ONE, ONE, outline=np.zeros((4, 3))), "outline must be"),
         (lambda: plots.latent_scatter(ONE, ONE, max_points=0), "max_points must be 1 or more"),
         (lambda: plots.comparison([]), "one panel or more"),

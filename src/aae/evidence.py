@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ FLOOR_SEED = 20_151_118
 """Seed of the prior samples that measures compare with; not one that training or sampling uses by default."""
 CUT_FROM = 100_000
 """Samples of the prior that cells are cut from, where it has no map to the unit cube."""
+UNIT_EDGE = 2e-3
+"""How far from the ends of the unit interval cells are drawn: those of an unbounded prior reach to infinity."""
 FLOORS = 5
 """Samples of the prior whose mean is the floor of a cheap measure: a single one can be lucky."""
 EPOCH_ROWS = 1000
@@ -45,6 +48,25 @@ class Cells:
     axes: tuple[int, ...]
     counts: Array
     probability: Array
+
+
+@dataclass(frozen=True)
+class CellMap:
+    """Cells of the prior in the plane of the first two axes, to be drawn.
+
+    polygons: the border of each, [m, 2]; ratio: codes in each by its fair share, 0 for a hole. chance: the share of
+    holes and the largest ratio that a sample of the prior has. at: the cell of points [n, 2], -1 for those in none.
+    """
+
+    polygons: list[Array]
+    ratio: Array
+    chance: tuple[float, float]
+    at: Callable[[Array], Array]
+
+    def ratio_at(self, points: Array) -> Array:
+        """The ratio of the cell that each point [n, 2] lies in; nan for those in none."""
+        cell = self.at(points)
+        return np.where(cell >= 0, self.ratio[cell], np.nan)
 
 
 class Yardstick:
@@ -78,6 +100,53 @@ class Yardstick:
             counts = metrics.cells(unit[:, axes], self.bins).ravel()
             found.append(Cells(axes, counts, np.full(counts.shape, 1 / counts.size)))
         return found
+
+    def cell_map(self, codes: Array) -> CellMap:
+        """Where codes [n, latent] leave holes and where they crowd, in the plane of the first two axes.
+
+        The cells are those that `cells` counts in; a prior with a map of more than two axes is cut by samples here,
+        because the border of a cell of two of its axes may depend on the others.
+        """
+        axes = tuple(range(min(self.latent, 2)))
+        if self.by_map and self.latent <= 2:
+            polygons = self._mapped_borders()
+            at: Callable[[Array], Array] = self._mapped_cell
+            probability = np.full(len(polygons), 1 / len(polygons))
+        else:
+            part = Partition.cut(self.large[:, axes], self.bins ** len(axes))
+            polygons = [_box(low, high) for low, high in zip(part.low, part.high, strict=True)]
+            at, probability = part.locate, part.probability
+
+        def ratio(z: Array) -> Array:
+            cell = at(z[:, axes])
+            return np.bincount(cell[cell >= 0], minlength=len(polygons)) / len(z) / probability
+
+        by_chance = [ratio(other) for other in self.others]
+        holes = float(np.mean([probability[r == 0].sum() for r in by_chance]))
+        return CellMap(polygons, ratio(codes), (holes, float(np.mean([r.max() for r in by_chance]))), at)
+
+    def _mapped_cell(self, points: Array) -> Array:
+        unit = self.unit(points)
+        inside = np.all((unit >= 0) & (unit <= 1), axis=1)
+        index = np.clip((unit * self.bins).astype(np.int64), 0, self.bins - 1)
+        flat = np.ravel_multi_index(tuple(index.T), (self.bins,) * unit.shape[1])
+        return np.where(inside, flat, -1)
+
+    def _mapped_borders(self) -> list[Array]:
+        """The cells of the unit square under the inverse map, in the order of `_mapped_cell`."""
+        edges = np.linspace(0, 1, self.bins + 1)
+        along = np.linspace(0, 1, 9)[:-1]  # a straight side may become a curve
+        side = [(along, 0 * along), (1 + 0 * along, along), (1 - along, 1 + 0 * along), (0 * along, 1 - along)]
+        square = np.stack([np.concatenate([s[i] for s in side]) for i in (0, 1)], 1) / self.bins  # [32, 2]
+        if self.latent == 1:
+            ends = self._from_unit(np.clip(edges, UNIT_EDGE, 1 - UNIT_EDGE)[:, None])[:, 0]
+            return [_box(np.array([a]), np.array([b])) for a, b in pairwise(ends)]
+        corners = np.stack(np.meshgrid(edges[:-1], edges[:-1], indexing="ij"), -1).reshape(-1, 1, 2)
+        unit = np.clip(corners + square, UNIT_EDGE, 1 - UNIT_EDGE)
+        return list(self._from_unit(unit.reshape(-1, 2)).reshape(len(corners), -1, 2))
+
+    def _from_unit(self, unit: Array) -> Array:
+        return self.prior.icdf(torch.from_numpy(unit)).double().numpy()
 
     def unit(self, codes: Array) -> Array:
         """Codes in the unit cube, [n, latent]; only where the prior has a map."""
@@ -126,6 +195,12 @@ class Yardstick:
                 seen, best = test(codes, self.fresh), test(self.others[0], self.fresh, permutations=0)
                 found |= {name: seen.distance, f"{name}_p": seen.p_value, f"{name}_floor": best.distance}
         return found
+
+
+def _box(low: Array, high: Array) -> Array:
+    """The border of a box as a polygon [4, 2]; of an interval, as a band around the line."""
+    (x0, x1), (y0, y1) = ((low[0], high[0]), (low[1], high[1]) if len(low) > 1 else (-0.45, 0.45))
+    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
 
 
 def after_epoch(yardstick: Yardstick, codes: Tensor) -> Numbers:

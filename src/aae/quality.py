@@ -47,7 +47,7 @@ def sample_quality(new: Array, held_out: Array, train: Array, *, seed: int = 0) 
         raise DataError(f"sample quality needs {LEAST_ROWS} rows or more of each kind, got {n}; give more data")
     random = np.random.default_rng(seed)
     real, fresh, seen = (x[random.permutation(len(x))[:n]] for x in (held_out, new, train))
-    score = _Score(real, train)
+    score = Score(real, train)
     found: dict[str, Any] = {"samples": n, **score(fresh)}
     floor = score(seen) | {"memorisation": score.memorisation(real[1::2], real[::2])}
     found |= {f"{name}_floor": value for name, value in floor.items()}
@@ -60,7 +60,7 @@ def sample_quality(new: Array, held_out: Array, train: Array, *, seed: int = 0) 
     return found | {"controls": {name: score(rows) for name, rows in controls.items()}, "features": score.features}
 
 
-class _Score:
+class Score:
     """All measures of rows against the same real ones."""
 
     def __init__(self, real: Array, train: Array) -> None:

@@ -14,6 +14,7 @@ from aae import comparison, plots
 from aae.comparison import Compared
 from aae.data import Dataset, rows
 from aae.evaluation import data_of, evaluate, rows_of
+from aae.evidence import Yardstick
 from aae.inference import Run
 from aae.page import Section, page
 from aae.storage import make_folders, storing, write_atomic, write_json
@@ -61,6 +62,7 @@ class _Drawing:
         return [
             self.latent,
             self.manifold,
+            self.holes,
             self.losses,
             self.health,
             self.pairs,
@@ -103,6 +105,34 @@ class _Drawing:
         if self.run.latent > 2:
             said += " The other dimensions of the code stay at the prior's centre."
         return [Section("manifold", "Manifold", said, folder / "manifold.png")]
+
+    def holes(self, folder: Path) -> list[Section]:
+        if not self.has_prior:
+            return []
+        codes = self.run.encode(self.test.x, sample=True).astype(np.float64)
+        yardstick = Yardstick(self.run.prior, len(codes))
+        cells = yardstick.cell_map(codes)
+        values, grid = self.run.traverse(GRID)
+        images = self.flat(grid.reshape(-1, *grid.shape[2:])).reshape(*grid.shape[:2], *self.shape)
+        at = [values, values[::-1]][: min(self.run.latent, 2)]
+        points = np.stack([axis.ravel() for axis in np.meshgrid(*at)], 1)  # row by row, the highest first
+        figure = plots.hole_map(
+            codes,
+            cells.polygons,
+            cells.ratio,
+            cells.chance,
+            self.run.prior.outline(),
+            images,
+            self.shape,
+            cells.ratio_at(points).reshape(grid.shape[:2]),
+            *self.limits,
+        )
+        plots.save(figure, folder / "holes.png")
+        said = (
+            f"The prior cut into {len(cells.polygons)} cells of equal probability, and how many of {len(codes):,} test "
+            "codes each holds: what is decoded from a hole, no code of the data has taught the decoder."
+        )
+        return [Section("holes", "Holes and crowds", said, folder / "holes.png")]
 
     def losses(self, folder: Path) -> list[Section]:
         history = self.run.history

@@ -7,6 +7,7 @@ other object. `save` and `to_png_bytes` turn a figure into a file.
 from aae.plots.animation import animation
 from aae.plots.grids import manifold, reconstructions, sample_picture, samples
 from aae.plots.health import health
+from aae.plots.holes import hole_map
 from aae.plots.latent import Panel, comparison, latent_scatter
 from aae.plots.losses import losses
 from aae.plots.prior import prior_picture
@@ -20,6 +21,7 @@ __all__ = [
     "class_colours",
     "comparison",
     "health",
+    "hole_map",
     "latent_scatter",
     "losses",
     "manifold",
