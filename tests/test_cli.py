@@ -23,7 +23,7 @@ from aae.cli import COMMANDS, main
 SMALL = ["--threads", "1", "--epochs", "2", "--batch-size", "128"] + [
     word for part in ("encoder", "decoder", "discriminator") for word in (f"--model.{part}", "32")
 ]
-FIGURES = ("latent", "manifold", "losses", "health", "reconstructions", "samples", "comparison")
+FIGURES = ("latent", "manifold", "holes", "losses", "health", "reconstructions", "samples", "comparison")
 
 
 def run(*words: str | Path) -> int:
