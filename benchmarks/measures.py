@@ -28,7 +28,7 @@ from aae.page import MEASURES, p_text
 from aae.quality import MOST_ROWS, Score, sample_quality
 
 Array = np.ndarray
-ROWS, TRIALS, SMALL = 5000, 1000, 100
+ROWS, TRIALS, SMALL = 5000, 1000, 150
 CODES = ("c2st", "inside", "empty_cells", "crowding", "misplaced", "max_ks", "sliced_wasserstein", "energy", "mmd")
 SAMPLES = ("fid", "kid", "precision", "recall", "density", "coverage", "memorisation")
 NAMED = {measure.key: measure for measure in MEASURES}

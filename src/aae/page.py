@@ -60,9 +60,14 @@ MEASURES = (
     Measure("continuity", "Continuity", "1: a row's 12 neighbours stay the code's; random codes: about 0.5"),
     Measure("fid", "Frechet distance of samples", "in features of a digit network, not comparable to Inception's"),
     Measure("kid", "Kernel distance of samples", "the same features, cubic kernel, unbiased"),
-    Measure("precision", "Precision of samples", "share of samples near real rows; blur raises it", percent=True),
+    Measure(
+        "precision",
+        "Precision of samples",
+        "share of samples near real rows; copies and averages have it",
+        percent=True,
+    ),
     Measure("recall", "Recall of samples", "share of real rows near samples", percent=True),
-    Measure("density", "Density of samples", "real rows around a sample, by 5; blur raises it"),
+    Measure("density", "Density of samples", "real rows around a sample, by 5; copies and averages have it"),
     Measure("coverage", "Coverage of samples", "share of real rows with a sample nearby", percent=True),
     Measure("memorisation", "Memorisation ratio", "distance to the nearest training row, by that of unseen real rows"),
 )
