@@ -101,11 +101,11 @@ def calibration() -> str:
         ),
         "Two-sample test, if the answers of all folds were independent": (TRIALS // 4, folds),
     }
-    lines = ["| test | rejected | trials |", "| --- | --- | --- |"]
+    lines = ["| test | rejected | trials | rows in each sample |", "| --- | --- | --- | --- |"]
     for name, (trials, test) in tests.items():
         random = np.random.default_rng(0)
         rejected = [test(*random.random((2, SMALL, 2)), i) <= 0.05 for i in range(trials)]
-        lines.append(f"| {name} | {np.mean(rejected):.1%} | {trials:,} |")
+        lines.append(f"| {name} | {np.mean(rejected):.1%} | {trials:,} | {SMALL} |")
     return "\n".join(lines)
 
 

@@ -41,8 +41,9 @@ def c2st(a: npt.ArrayLike, b: npt.ArrayLike, *, folds: int = 5, seed: int = 0) -
     The larger side is thinned at random to the size of the smaller, so guessing is right half the time. For the
     accuracy each row is judged once, by a classifier trained on the other folds (stratified, shuffled by `seed`).
     Those answers depend on one another, since the classifiers share most of their training rows: a binomial test of
-    them rejects equal distributions about 13 % of the time at the level of 5 %. So the p-value comes from one more
-    classifier, trained on half of the rows and judged on the other: the binomial tail P(Bin(judged, 1/2) >= right).
+    them rejects equal distributions too often (of 150 rows, about 13 % of the time at the level of 5 %). So the
+    p-value comes from one more classifier, trained on half of the rows and judged on the other: the binomial tail
+    P(Bin(judged, 1/2) >= right).
 
     Read the accuracy first: it is the size of the difference, while with many rows any difference, however slight,
     gets a tiny p-value. A test that finds nothing may lack power.
