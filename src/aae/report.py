@@ -114,8 +114,8 @@ class _Drawing:
         cells = yardstick.cell_map(codes)
         values, grid = self.run.traverse(GRID)
         images = self.flat(grid.reshape(-1, *grid.shape[2:])).reshape(*grid.shape[:2], *self.shape)
-        at = [values, values[::-1]][: min(self.run.latent, 2)]
-        points = np.stack([axis.ravel() for axis in np.meshgrid(*at)], 1)  # row by row, the highest first
+        across = [values[0], values[-1][::-1]][: min(self.run.latent, 2)]
+        points = np.stack([axis.ravel() for axis in np.meshgrid(*across)], 1)  # row by row, the highest first
         figure = plots.hole_map(
             codes,
             cells.polygons,
