@@ -193,7 +193,7 @@ def test_layout_refused(shape: tuple[int, ...], layout: str, message: str) -> No
 
 def test_unknown_layout_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"--data.layout must be one of"):
-        axes((12, 4), "table", "--data x.npy")
+        axes((12, 4), "rows", "--data x.npy")
 
 
 @pytest.mark.parametrize(
@@ -479,7 +479,7 @@ def test_rows_of_read_only_memory() -> None:
         ("nowhere/x.npy", "nowhere/x.npy: no such file"),
         ("x.npz", "x.npz: no such file"),
         (".", "is a folder; name a .npy or .npz file"),
-        (__file__, "expected .npy or .npz"),
+        (__file__, "expected .npy, .npz, .csv"),
     ],
 )
 def test_source_refused(source: str, message: str) -> None:
@@ -494,7 +494,7 @@ def test_folder_without_use_is_refused(tmp_path: Path) -> None:
 
 def test_read_checks_a_layout_that_is_named() -> None:
     with pytest.raises(DataError, match=r"--data.layout vectors does not fit"):
-        read("digits", layout="vectors")
+        read("digits", Data(layout="vectors"))
 
 
 def test_too_few_rows(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_every_model_can_be_built_on_every_recipe(name: str, kind: str) -> None:
     config = resolve(base, replace(base, small), written=small)
     model = build(config, MNIST)
     codes = model.encode(torch.zeros(3, 784))
-    assert codes.shape == (3, 2)
+    assert codes.shape == (3, base.model.latent)
     assert model.decode(codes).shape == (3, 784)
     for phase in model.phases:
         make_optimizer(getattr(config.optimizer, phase.name), parameters_of(model, phase))
@@ -64,13 +64,14 @@ def test_what_the_recipes_are_called() -> None:
         "mnist-2d-swiss-roll",
         "mnist-2d-mixture-labels",
         "mnist-2d-swiss-roll-labels",
+        "table-8d-gaussian",
     ]
     assert {name: recipes.recipe(name).data.source for name in NAMES} == {
         name: name.partition("-")[0] for name in NAMES
     }
     for name in NAMES:
         config = recipes.recipe(name)
-        assert config.model.latent == 2
+        assert config.model.latent == (8 if name.startswith("table") else 2)
         assert name.split("-", 2)[2].startswith(config.prior.kind)
         assert config.prior.labels == name.endswith("-labels")
 

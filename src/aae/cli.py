@@ -31,7 +31,7 @@ RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", hel
 DataSource = Annotated[
     str,
     tyro.conf.Positional,
-    tyro.conf.arg(metavar="DATA", help="`digits`, `mnist`, or a .npy or .npz file in original units."),
+    tyro.conf.arg(metavar="DATA", help="`digits`, `mnist`, or a file or folder in original units."),
 ]
 CodesPath = Annotated[
     Path,
@@ -39,7 +39,10 @@ CodesPath = Annotated[
     tyro.conf.arg(metavar="CODES", help="A .npz file with an array `codes`, or a .npy file."),
 ]
 DataDir = Annotated[str | None, tyro.conf.arg(name="data-dir", metavar="DIR", help="Folder of the named data set.")]
-Out = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE", help="The .npz or .png file to write.")]
+Out = Annotated[
+    Path,
+    tyro.conf.arg(aliases=["-o"], metavar="FILE", help="The file to write: .npz, .png; .csv, .parquet for a table."),
+]
 OutArrays = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE", help="The .npz file to write.")]
 Count = Annotated[int, tyro.conf.arg(aliases=["-n"], help="How many rows to sample.")]
 Compare = Annotated[
@@ -51,7 +54,10 @@ LiveFlag = Annotated[
     tyro.conf.arg(name="live", help="Print the address of a page to look and steer."),
 ]
 Quiet = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Print nothing but errors.")]
-Layout = Literal["auto", "vectors", "images", "channels-first", "channels-last"]
+Layout = Literal["auto", "vectors", "images", "channels-first", "channels-last", "table"]
+
+TABLE_FILES = (".csv", ".tsv", ".parquet", ".feather")
+"""Endings of the files for which the recipe of tables is the default."""
 
 EXIT_CODES = """exit codes:
   0    done
@@ -171,9 +177,9 @@ def doctor(
 
 def sample(run: RunPath, /, out: Out, n: Count = 64, seed: int = 0) -> None:
     """Decode codes drawn from the prior: new rows in original units (.npz) or a picture (.png)."""
-    from aae.files import check_suffix, write_rows
+    from aae.files import ROWS, check_suffix, write_rows
 
-    check_suffix(out, ".npz", ".png")
+    check_suffix(out, *ROWS)
     loaded = _run(run)
     write_rows(out, loaded.spec, {"samples": loaded.sample(n, seed=seed)})
     _print(f"wrote {n} samples to {out}")
@@ -186,7 +192,8 @@ def encode(
     from aae.files import check_suffix, labels_of, write_arrays
 
     check_suffix(out, ".npz")
-    loaded, raw = _run(run), _read(data, data_dir, layout)
+    loaded = _run(run)
+    raw = _read(data, data_dir, layout, loaded.config)
     codes = loaded.encode(raw.x)
     write_arrays(out, {"codes": codes} | labels_of(raw))
     _print(f"wrote {len(codes)} codes of {codes.shape[1]} dimensions to {out}")
@@ -194,9 +201,9 @@ def encode(
 
 def decode(run: RunPath, codes: CodesPath, /, out: Out) -> None:
     """Decode codes: rows in original units (.npz, array `samples`) or a picture (.png)."""
-    from aae.files import check_suffix, read_codes, write_rows
+    from aae.files import ROWS, check_suffix, read_codes, write_rows
 
-    check_suffix(out, ".npz", ".png")
+    check_suffix(out, *ROWS)
     loaded = _run(run)
     rows = loaded.decode(read_codes(codes))
     write_rows(out, loaded.spec, {"samples": rows})
@@ -205,13 +212,28 @@ def decode(run: RunPath, codes: CodesPath, /, out: Out) -> None:
 
 def reconstruct(run: RunPath, data: DataSource, /, out: Out, data_dir: DataDir = None, layout: Layout = "auto") -> None:
     """Encode every row of DATA and decode it again (.npz, array `samples`, or .png)."""
-    from aae.files import check_suffix, labels_of, write_rows
+    from aae.files import ROWS, check_suffix, labels_of, write_rows
 
-    check_suffix(out, ".npz", ".png")
-    loaded, raw = _run(run), _read(data, data_dir, layout)
+    check_suffix(out, *ROWS)
+    loaded = _run(run)
+    raw = _read(data, data_dir, layout, loaded.config)
     rows = loaded.reconstruct(raw.x)
     write_rows(out, loaded.spec, {"samples": rows} | labels_of(raw))
     _print(f"wrote {len(rows)} reconstructed rows to {out}")
+
+
+def impute(run: RunPath, data: DataSource, /, out: Out, layout: Layout = "auto") -> None:
+    """Fill the gaps of every row of DATA, a table, by what the model makes of the rest of the row."""
+    import numpy as np
+
+    from aae.files import TABLES, check_suffix, write_table
+
+    check_suffix(out, *TABLES)
+    loaded = _run(run)
+    given = _read(data, None, layout, config.replace(loaded.config, {"data.label": None})).x
+    filled = loaded.impute(given)
+    write_table(out, loaded.table(filled) if isinstance(filled, np.ndarray) else filled)
+    _print(f"wrote {len(filled)} rows, their gaps filled, to {out}")
 
 
 def explore(
@@ -302,6 +324,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "encode": encode,
     "decode": decode,
     "reconstruct": reconstruct,
+    "impute": impute,
+
+
     "explore": explore,
     "export": export,
     "recipes": list_recipes,
@@ -381,6 +406,8 @@ def _base(arguments: list[str]) -> tuple[Config, list[str]]:
 
 
 def _recipe_for(source: str | None) -> str:
+    if source is not None and source.lower().endswith(TABLE_FILES):
+        return "table-8d-gaussian"
     return "mnist-2d-uniform" if source == "mnist" else recipes.DEFAULT
 
 
@@ -445,10 +472,11 @@ def _run(path: Path) -> Run:
     return Run.load(path)
 
 
-def _read(source: str, data_dir: str | None, layout: Layout) -> Any:
+def _read(source: str, data_dir: str | None, layout: Layout, settings: Config) -> Any:
     from aae.data import read
 
-    return read(source, data_dir, layout)
+    data = config.replace(settings, {"data.directory": data_dir, "data.layout": layout}).data
+    return read(source, data, needs_label=False)
 
 
 def _json(found: dict[str, Any]) -> str:

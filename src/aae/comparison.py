@@ -115,8 +115,9 @@ def _pca(run: Run, data: Dataset, training: Rows, held: Rows) -> Compared:
     )
     latent = min(run.latent, *before.shape)
     pca = PCA(latent, svd_solver="covariance_eigh").fit(before)
-    train_codes, codes = pca.transform(before), pca.transform(after)
-    decoded = original(scaling.invert(torch.from_numpy(pca.inverse_transform(codes)).float()), data.spec)
+    missing = ((0, 0), (0, run.latent - latent))  # a small table has fewer directions than the code has dimensions
+    train_codes, codes = (np.pad(pca.transform(rows), missing) for rows in (before, after))
+    decoded = original(scaling.invert(torch.from_numpy(pca.inverse_transform(codes[:, :latent])).float()), data.spec)
     drawn = _matched(codes, train_codes, run.prior)
     numbers = measure(data, training, held, train_codes, codes, decoded, drawn, run.prior)
     return Compared("PCA", drawn, run.prior, numbers, MATCHED)

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union
 
 import tyro
 
+from aae.columns import Column, Places
 from aae.errors import ConfigError
 
 T = TypeVar("T")
@@ -36,11 +37,11 @@ class Data:
     """Which data, and how it is split."""
 
     source: Annotated[str, tyro.conf.arg(aliases=["--data"], metavar="NAME|PATH")] = "digits"
-    """`digits` (bundled), `mnist`, or the path of a .npy or .npz file."""
+    """`digits` (bundled), `mnist`, or the path of an array, a table or a folder of images: see docs/data.md."""
     directory: Annotated[str | None, tyro.conf.arg(aliases=["--data-dir"], metavar="DIR")] = None
     """Folder that holds the named data set's files (default: $AAE_DATA_DIR, else the cache, else a download)."""
-    layout: Literal["auto", "vectors", "images", "channels-first", "channels-last"] = "auto"
-    """What the axes of an array mean: rows of numbers, grey images, or colour images."""
+    layout: Literal["auto", "vectors", "images", "channels-first", "channels-last", "table"] = "auto"
+    """What the axes of an array mean: rows of numbers, grey images, colour images, or columns with gaps (NaN)."""
     scaling: Literal["auto", "range", "standardize", "none"] = "auto"
     """`range`: to [0, 1]; `standardize`: mean 0, deviation 1 per column; `auto` chooses by the data."""
     validation: float = 0.1
@@ -53,6 +54,16 @@ class Data:
     """How many training rows keep their labels, as many of each class (default: every row that has one)."""
     label_seed: int = 0
     """Seed of the choice of the labelled rows; independent of the other seeds."""
+    label: Annotated[str | None, tyro.conf.arg(aliases=["--label"], metavar="COLUMN")] = None
+    """The column of a table that holds the labels; it is not modelled."""
+    columns: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--columns"], metavar="COLUMN ...")] = ()
+    """The columns of a table to model (default: all)."""
+    drop: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--drop"], metavar="COLUMN ...")] = ()
+    """Columns of a table to leave out."""
+    categories: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--categories"], metavar="COLUMN ...")] = ()
+    """Columns of a table whose values are names, although they are numbers or many different texts."""
+    hide: float = 0.0
+    """Share of a table's values hidden from the encoder, drawn anew in each step, so that it learns to fill gaps."""
 
     def __post_init__(self) -> None:
         _require(0 <= self.validation <= 0.5, f"validation must lie in 0 to 0.5, got {self.validation}")
@@ -60,6 +71,7 @@ class Data:
             self.test is None or 0 < self.test <= 0.5,
             f"test must be above 0 and at most 0.5, got {self.test}",
         )
+        _require(0 <= self.hide < 1, f"hide must lie in 0 to below 1, got {self.hide}")
         _require(self.split_seed >= 0, f"split_seed must be 0 or more, got {self.split_seed}")
         _require(self.labelled is None or self.labelled >= 1, f"labelled must be 1 or more, got {self.labelled}")
         _require(self.label_seed >= 0, f"label_seed must be 0 or more, got {self.label_seed}")
@@ -372,6 +384,8 @@ class DataSpec:
     scaling: Literal["range", "standardize", "none"] = "none"
     classes: tuple[str, ...] | None = None
     """Names of the classes that labels 0, 1, ... stand for; None without labels."""
+    columns: tuple[Column, ...] = ()
+    """The columns of a table; `shape` is their number, and `features` what networks see of them: see aae.columns."""
 
     def __post_init__(self) -> None:
         _require(1 <= len(self.shape) <= 3 and min(self.shape) >= 1, f"shape of a row cannot be {self.shape}")
@@ -386,8 +400,8 @@ class DataSpec:
 
     @property
     def features(self) -> int:
-        """Number of values in one row."""
-        return math.prod(self.shape)
+        """Number of values in one row, as networks see it."""
+        return Places.of(self.columns).features if self.columns else math.prod(self.shape)
 
     @property
     def original_shape(self) -> tuple[int, ...]:
@@ -402,8 +416,8 @@ class DataSpec:
 
     @property
     def bounded(self) -> bool:
-        """Whether scaled values lie in [0, 1]."""
-        return self.scaling == "range"
+        """Whether all scaled values lie in [0, 1] and one sigmoid can reach them."""
+        return self.scaling == "range" and not self.columns
 
 
 def learns_labels(config: Config) -> bool:
@@ -618,6 +632,8 @@ def _convert(kind: Any, value: Any, key: str) -> Any:
         near = difflib.get_close_matches(str(value), [str(a) for a in args], n=1, cutoff=0.5)
         hint = f' Did you mean "{near[0]}"?' if near else ""
         raise ConfigError(f"{key} must be one of {', '.join(map(str, args))}; got {_show(value)}.{hint}")
+    if dataclasses.is_dataclass(kind):
+        return from_dict(typing.cast(type[Any], kind), value, where=key + ".")
     if origin is tuple and isinstance(value, (list, tuple)):
         return tuple(_convert(args[0], item, f"{key}[{i}]") for i, item in enumerate(value))
     if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):

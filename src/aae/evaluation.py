@@ -13,10 +13,11 @@ import numpy as np
 import torch
 
 from aae import metrics
-from aae.config import replace
+from aae.columns import Places
+from aae.config import DataSpec, replace
 from aae.data import Dataset, Scaling, load, original, rows
 from aae.errors import ConfigError, DataError
-from aae.evidence import Yardstick
+from aae.evidence import FLOOR_SEED, Yardstick
 from aae.inference import Run
 from aae.priors import Prior
 from aae.quality import LEAST_ROWS, MOST_ROWS, sample_quality
@@ -47,7 +48,7 @@ def rows_of(data: Dataset, split: str) -> Rows:
     chosen = getattr(data.splits, split)
     if len(chosen) == 0:
         raise DataError(f"the {split} split of {data.spec.name} is empty; choose another, or set data.{split} above 0")
-    x = original(data.x[chosen].float(), data.spec)
+    x = original(data.x[chosen], data.spec)
     return Rows(x, None if data.y is None else data.y[chosen].numpy())
 
 
@@ -85,6 +86,8 @@ def evaluate(run: Run, *, split: str = "test", data: Dataset | None = None, full
     found |= measure(data, train, held, run.encode(train.x), run.encode(held.x), run.reconstruct(held.x), drawn, prior)
     if full and prior is not None:
         found |= quality(run, data, train, held)
+    if run.spec.columns and prior is not None:
+        found |= table_match(run, train, held)
     write_json(run.path / "metrics.json", found)
     return found
 
@@ -116,11 +119,16 @@ def measure(
         return scaling.apply(flat).numpy()
 
     truth, guess = scaled(held.x), scaled(decoded)
-    found: dict[str, Any] = {
-        "mse": metrics.pixel_mse(truth, guess),
-        "r2": metrics.r2_against_mean(truth, guess, scaled(train.x).mean(0)),
-    }
-    if held.y is not None and train.y is not None and (held.y >= 0).any():
+    found: dict[str, Any] = {}
+    if data.spec.columns:
+        found |= _table_reconstruction(data.spec, train.x, held.x, decoded)
+    else:
+        mean = scaled(train.x).mean(0)
+        found["mse"] = metrics.pixel_mse(truth, guess)
+        if (truth != mean).any():
+            found["r2"] = metrics.r2_against_mean(truth, guess, mean)
+    labelled = train.y is not None and (train.y >= 0).sum() >= NEIGHBOURS
+    if held.y is not None and train.y is not None and labelled and (held.y >= 0).any():
         found["knn_accuracy"] = metrics.knn_accuracy(train_codes, train.y, codes, held.y, k=NEIGHBOURS)
     if data.spec.is_image and min(data.spec.shape[-2:]) >= 3:
         found["ssim"] = metrics.ssim(pictures(held.x, data), pictures(decoded, data))
@@ -130,6 +138,41 @@ def measure(
     if prior is not None:
         z = np.asarray(codes if drawn is None else drawn, dtype=np.float64)
         found |= Yardstick(prior, len(z)).full(z)
+    return found
+
+
+def numeric(spec: DataSpec) -> tuple[int, ...]:
+    """The columns of a table whose values are numbers, not categories or truth values."""
+    return Places.of(spec.columns).numbers
+
+
+def _table_reconstruction(spec: DataSpec, train: Array, truth: Array, decoded: Array) -> dict[str, float]:
+    """See `metrics.table_reconstruction`; numbers in scaled units, against the mean of the known training values."""
+    columns, places = numeric(spec), Places.of(spec.columns)
+    offset, scale = np.zeros(truth.shape[1]), np.ones(truth.shape[1])
+    for i in columns:
+        offset[i], scale[i] = spec.offset[places.first[i]], spec.scale[places.first[i]]
+    known = ~np.isnan(train)
+    mean = np.where(known, (train - offset) / scale, 0).sum(0) / known.sum(0).clip(1)
+    return metrics.table_reconstruction((truth - offset) / scale, (decoded - offset) / scale, mean, columns)
+
+
+def table_match(run: Run, train: Rows, held: Rows) -> dict[str, float]:
+    """Are generated rows of a table like held-out ones? The same for training rows is the floor.
+
+    `column_distance`: mean over the columns of `metrics.column_distance`; `correlation_difference`: see there, between
+    the features that networks see.
+    """
+    columns, scaling, n = numeric(run.spec), Scaling(run.spec), len(held)
+    new = run.sample(n, seed=FLOOR_SEED)
+
+    def features(x: Array) -> Array:
+        return scaling.apply(torch.from_numpy(x)).numpy()[:, : Places.of(run.spec.columns).flags]
+
+    found = {}
+    for suffix, other in (("", new), ("_floor", train.x[:n])):
+        found[f"column_distance{suffix}"] = float(metrics.column_distance(held.x, other, columns).mean())
+        found[f"correlation_difference{suffix}"] = metrics.correlation_difference(features(held.x), features(other))
     return found
 
 

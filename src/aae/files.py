@@ -10,11 +10,17 @@ from typing import Any
 import numpy as np
 
 from aae.config import DataSpec
-from aae.data import Raw
+from aae.data import Raw, Table
 from aae.data import rows as as_rows
+from aae.data.frames import file_bytes
+from aae.data.tables import untyped
 from aae.errors import ConfigError, DataError
 from aae.storage import write_atomic
 
+TABLES = (".csv", ".tsv", ".parquet", ".feather")
+"""Endings of the files that hold a table."""
+ROWS = (".npz", ".png", *TABLES)
+"""Endings of the files that rows are written to."""
 PICTURE_ROWS = 400
 """Most rows in one picture; more would be too small to see."""
 
@@ -36,8 +42,16 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 def write_rows(path: Path, spec: DataSpec, arrays: dict[str, np.ndarray]) -> None:
     """Rows in original units, `samples` [n, *shape], as .npz with what stands beside them, or as one .png picture."""
-    if path.suffix.lower() == ".npz":
-        return write_arrays(path, arrays)
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
+        names = {"columns": np.array([column.name for column in spec.columns])} if spec.columns else {}
+        return write_arrays(path, arrays | names)
+    if suffix in TABLES and not spec.columns:
+        raise ConfigError(f"--out {path}: rows of {spec.name} are no table; use .npz or .png")
+    if suffix == ".png" and spec.columns:
+        raise ConfigError(f"--out {path}: rows of {spec.name} are a table; use {', '.join(TABLES)} or .npz")
+    if suffix in TABLES:
+        return write_table(path, untyped(arrays["samples"], spec.columns))
     from aae.plots import sample_picture  # matplotlib, only for a picture
 
     flat = as_rows(arrays["samples"], spec).numpy()
@@ -49,6 +63,11 @@ def write_rows(path: Path, spec: DataSpec, arrays: dict[str, np.ndarray]) -> Non
     buffer = io.BytesIO()
     sample_picture(flat, spec.shape, *limits).save(buffer, format="png")
     return write_atomic(path, buffer.getvalue())
+
+
+def write_table(path: Path, table: Table) -> None:
+    """A table as .csv, .tsv, .parquet or .feather, whole or not at all."""
+    write_atomic(path, file_bytes(table, path.suffix.lower()))
 
 
 def labels_of(raw: Raw) -> dict[str, np.ndarray]:

@@ -151,8 +151,11 @@ class Game:
     def batch(self, rows: Tensor, generator: torch.Generator) -> Batch:
         """Rows by index, scaled on the device."""
         labels = None if self.labels is None else self.labels[rows].to(self.device)
-        x = self.scaling.apply(self.data.x[rows].to(self.device))
-        return Batch(x, generator, labels, progress=self.step / self.steps)
+        given, hide = self.data.x[rows].to(self.device), self.config.data.hide
+        x, known, progress = self.scaling.apply(given), self.scaling.known(given), self.step / self.steps
+        if hide == 0:
+            return Batch(x, generator, labels, progress, known=known)
+        return Batch(self.scaling.hidden(given, hide, generator), generator, labels, progress, target=x, known=known)
 
     def take_step(self, rows: Tensor, precision: torch.dtype) -> None:
         """One step on these rows: learning rates, phases, running average, sums."""

@@ -19,10 +19,13 @@ from torch import Tensor
 from aae import data as data_module
 from aae.checkpoint import RunDirectory
 from aae.config import Config, DataSpec, from_dict
-from aae.data import Dataset, Scaling
+from aae.data import Dataset, Scaling, Table
+from aae.data.frames import from_frame, is_frame, like
+from aae.data.tables import untyped
 from aae.diagnosis import Verdict, diagnose
 from aae.errors import AAEError, ConfigError, DataError
 from aae.hardware import device_of
+from aae.heads import LOG_STD
 from aae.memory import MemoryRun
 from aae.models import build
 from aae.phases import Batch, Model
@@ -126,7 +129,10 @@ class Run:
         return self._blocks(self.model.encode, rows)
 
     def decode(self, z: ArrayLike | Tensor) -> np.ndarray:
-        """Codes [n, latent] to rows in original units, float32 [n, *shape] in the layout of the data."""
+        """Codes [n, latent] to rows in original units, float32 [n, *shape] in the layout of the data.
+
+        Of a table float64 [n, columns]: the likeliest value of each column; `table` gives them their types and words.
+        """
         return data_module.original(self._decoded(self._codes(z)), self.spec)
 
     def discriminate(self, z: ArrayLike | Tensor) -> np.ndarray:
@@ -144,8 +150,48 @@ class Run:
         return self.decode(self.encode(x))
 
     def sample(self, n: int, *, seed: int = 0) -> np.ndarray:
-        """n new rows in original units: decoded samples of the prior, float32 [n, *shape]."""
-        return self.decode(self.sample_prior(n, seed=seed))
+        """n new rows in original units: decoded samples of the prior, float32 [n, *shape].
+
+        Of a table each value is a draw from the likelihood of its column: a category by its probability, a number
+        under the deviation that `reconstruction.loss = gaussian` has learnt.
+        """
+        codes = self.sample_prior(n, seed=seed)
+        if not self.spec.columns:
+            return self.decode(codes)
+        generator = torch.Generator().manual_seed(seed)
+        rows = torch.from_numpy(self._blocks(self.model.decode, self._codes(codes)))
+        decoder: Any = self.model.get_submodule("decoder")
+        if hasattr(decoder, "log_std"):
+            numbers, std = decoder.heads.numbers, decoder.log_std.clamp(*LOG_STD).exp().cpu()
+            rows[:, numbers] += std * torch.randn(n, len(numbers), generator=generator)
+        values = self._scaling.invert(rows.to(self.device), generator).cpu()
+        return data_module.original(values, self.spec)
+
+    def impute(self, x: Any) -> Any:
+        """The rows of a table with every missing value filled by its reconstruction; all else stays as it is.
+
+        Of a frame a frame of the same library; of a Table a Table; columns that the model does not know are kept. Of an
+        array [n, columns] of values an array.
+        Raises ConfigError for a run whose data is no table.
+        """
+        if not self.spec.columns:
+            raise ConfigError(
+                f"{self.where} was trained on {self.spec.name}, which has no columns that may be missing; "
+                "train on a table, or on an array with --data.layout table"
+            )
+        given = data_module.rows(x, self.spec).numpy()
+        filled = np.where(np.isnan(given), self.reconstruct(given), given)
+        if not (is_frame(x) or isinstance(x, Table)):
+            return filled
+        table = from_frame(x, "the data") if is_frame(x) else x
+        table = table.replaced(self.table(filled))
+        return like(table, x) if is_frame(x) else table
+
+    def table(self, rows: ArrayLike) -> Table:
+        """Rows of decode, sample or reconstruct with their names, types and words; see `Table.to_pandas` and others."""
+        if not self.spec.columns:
+            raise ConfigError(f"{self.where} was trained on {self.spec.name}, which is not a table")
+        return untyped(data_module.rows(rows, self.spec).numpy(), self.spec.columns)
 
     def sample_prior(self, n: int, *, seed: int = 0) -> np.ndarray:
         """n codes from the prior, float32 [n, latent]."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from aae.arithmetic import linear
+from aae.heads import Heads
 from aae.objectives import wide
 
 CODE_WIDTH = 64
@@ -72,11 +73,11 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Codes to rows. The forward pass gives the values before the last sigmoid, which the losses prefer."""
 
-    def __init__(self, body: nn.Module, sigmoid: bool, learns_std: bool = False) -> None:
+    def __init__(self, body: nn.Module, sigmoid: bool, learns_std: bool = False, heads: Heads | None = None) -> None:
         super().__init__()
-        self.body, self.sigmoid = body, sigmoid
+        self.body, self.sigmoid, self.heads = body, sigmoid, heads
         if learns_std:
-            self.log_std = nn.Parameter(torch.zeros(()))
+            self.log_std = nn.Parameter(torch.zeros(() if heads is None else len(heads.numbers)))
 
     def forward(self, z: Tensor) -> Tensor:
         """z [batch, latent] -> [batch, features], before the sigmoid if there is one."""
@@ -84,6 +85,8 @@ class Decoder(nn.Module):
 
     def mean(self, output: Tensor) -> Tensor:
         """The decoded rows in scaled units that `output` of the forward pass stands for."""
+        if self.heads is not None:
+            return self.heads.mean(output)
         return wide(output).sigmoid() if self.sigmoid else wide(output)
 
 

@@ -55,6 +55,11 @@ MEASURES = (
     Measure("mse", "Reconstruction error", "mean squared error per feature, scaled units"),
     Measure("r2", "Explained variation", "1 - error / error of the mean row; 0: no better than the mean"),
     Measure("ssim", "Structural similarity", "of images and their reconstructions, 7 x 7 windows; 1: equal"),
+    Measure(
+        "category_accuracy", "Categories kept", "share of categories and truth values that come back", percent=True
+    ),
+    Measure("column_distance", "Column distance", "generated against held-out values of a column, mean; 0: alike"),
+    Measure("correlation_difference", "Correlation difference", "generated against held-out rows, mean over pairs"),
     Measure("knn_accuracy", "Neighbour accuracy", "5 nearest training codes vote on each code's class", percent=True),
     Measure("trustworthiness", "Trustworthiness", "1: a code's 12 neighbours are the row's; random codes: about 0.5"),
     Measure("continuity", "Continuity", "1: a row's 12 neighbours stay the code's; random codes: about 0.5"),

@@ -106,6 +106,23 @@ def _labelled(name: str, prior: Prior) -> Config:
     return dataclasses.replace(_mnist(name, prior), data=Data(source="mnist", validation=1 / 6, labelled=10_000))
 
 
+def table_8d_gaussian() -> Config:
+    """A table of numbers, categories and gaps (--data table.csv): 8-D Gaussian codes, a likelihood for each column."""
+    return Config(
+        recipe="table-8d-gaussian",
+        epochs=200,
+        batch_size=64,
+        schedule="linear",
+        threads=1,
+        data=Data(source="table"),
+        model=Model(latent=8, encoder=(256, 256), decoder=(256, 256), discriminator=(256, 256)),
+        prior=Prior("gaussian", 1.0),
+        reconstruction=Reconstruction("gaussian", "mean"),
+        adversarial=Adversarial(phases="joint", weight=0.05, final_weight=0.3, input_noise=0.05, gradient_penalty=0.02),
+        optimizer=_joint(1e-3),
+    )
+
+
 def _joint(learning_rate: float) -> Optimizers:
     return Optimizers(
         reconstruction=Optimizer("adam", learning_rate=learning_rate, momentum=0.9),
@@ -125,6 +142,7 @@ RECIPES: dict[str, Callable[[], Config]] = {
     "mnist-2d-swiss-roll": mnist_2d_swiss_roll,
     "mnist-2d-mixture-labels": mnist_2d_mixture_labels,
     "mnist-2d-swiss-roll-labels": mnist_2d_swiss_roll_labels,
+    "table-8d-gaussian": table_8d_gaussian,
 }
 
 

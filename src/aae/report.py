@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from aae import comparison, plots
+from aae import comparison, metrics, plots
 from aae.comparison import Compared
-from aae.data import Dataset, rows
+from aae.data import Dataset, Scaling, rows
 from aae.evaluation import data_of, evaluate, rows_of
 from aae.evidence import Yardstick
 from aae.inference import Run
@@ -59,6 +60,9 @@ class _Drawing:
         self.limits = (spec.minimum, spec.maximum) if spec.is_image else (None, None)
 
     def all(self) -> list[Callable[[Path], list[Section]]]:
+        if self.run.spec.columns:
+            found = [self.latent, self.columns, self.correlations, self.losses, self.health]
+            return [*found, self.animation, self.compared]
         return [
             self.latent,
             self.manifold,
@@ -184,6 +188,35 @@ class _Drawing:
         plots.save(figure, folder / "samples.png")
         said = f"{SAMPLES} codes drawn from the prior at random and decoded, none picked by hand."
         return [Section("samples", "Random samples", said, folder / "samples.png")]
+
+    def columns(self, folder: Path) -> list[Section]:
+        """Of a table: the values of each column among held-out and generated rows."""
+        if not self.has_prior:
+            return []
+        columns = self.run.spec.columns
+        words = [("no", "yes") if c.kind == "boolean" else c.categories or None for c in columns]
+        new = self.run.sample(max(len(self.test), SAMPLES))
+        plots.save(plots.columns(self.test.x, new, [c.name for c in columns], words), folder / "columns.png")
+        said = (
+            f"Each column among {len(self.test)} test rows and {len(new)} generated ones: decoded draws of the prior."
+        )
+        return [Section("columns", "Columns", said, folder / "columns.png")]
+
+    def correlations(self, folder: Path) -> list[Section]:
+        """Of a table: how features move together in held-out and generated rows."""
+        if not self.has_prior:
+            return []
+        scaling, columns = Scaling(self.run.spec), self.run.spec.columns
+        new = self.run.sample(max(len(self.test), SAMPLES))
+        names = [f"{c.name}: {word}" for c in columns for word in (c.categories or ("",))]
+        found = [
+            metrics.correlations(scaling.apply(torch.from_numpy(x)).numpy()[:, : len(names)])
+            for x in (self.test.x, new)
+        ]
+        names = [name.removesuffix(": ") for name in names]
+        plots.save(plots.correlations(found[0], found[1], names), folder / "correlations.png")
+        said = "Correlations between columns (each category a column of its own) in test rows and in generated ones."
+        return [Section("correlations", "Correlations", said, folder / "correlations.png")]
 
     def animation(self, folder: Path) -> list[Section]:
         epochs = sorted(self.run.frames)

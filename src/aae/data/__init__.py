@@ -8,6 +8,8 @@ The path of one array::
            mnist.py, download.py    finding the files, or fetching them
            memory.py                what a Python user holds: arrays, tensors, torch Datasets, batches
            labels.py                numbers or text -> 0, 1, ... and -1 for unlabelled
+           tables.py, csvs.py       named columns of any type, with gaps -> typed columns -> values [n, columns]
+           frames.py                pandas, polars, Arrow; Parquet and Feather
       -> axes, flatten layout.py    vectors or images? -> [n, features], channels first
       -> check_finite  layout.py    NaN and infinity are refused by row and column
       -> split         splits.py    train, validation, test: shuffled row numbers
@@ -21,9 +23,10 @@ The path of one array::
 """
 
 from aae.data.dataset import MEMORY, Dataset, dataset, load
-from aae.data.layout import original, rows
+from aae.data.given import original, rows
 from aae.data.scaling import Scaling
 from aae.data.sources import Raw, read
 from aae.data.splits import Splits
+from aae.data.tables import Table
 
-__all__ = ["MEMORY", "Dataset", "Raw", "Scaling", "Splits", "dataset", "load", "original", "read", "rows"]
+__all__ = ["MEMORY", "Dataset", "Raw", "Scaling", "Splits", "Table", "dataset", "load", "original", "read", "rows"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,12 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from aae.config import Data, DataSpec
+from aae.data.frames import from_frame, is_frame
 from aae.data.labelled import choose_labelled
 from aae.data.layout import axes, check_finite, compact, flatten, numbers
-from aae.data.memory import gathered
+from aae.data.memory import gathered, labels
 from aae.data.scaling import Fitted, fit
 from aae.data.sources import Raw, read
 from aae.data.splits import Splits, given, split
+from aae.data.tables import Table, chosen, describe, fit_table, from_array, typed, values_of
 from aae.errors import ConfigError, DataError
 
 FULL_BYTE = (0.0, 255.0)
@@ -30,7 +33,8 @@ class Dataset:
 
     spec: DataSpec
     x: torch.Tensor
-    """[n, features], channels first: whole numbers in the smallest type that holds them, others float32."""
+    """[n, features], channels first: whole numbers in the smallest type that holds them, others float32. Of a table
+    [n, columns] in float64: numbers, seconds since 1970, 0 or 1, the number of a category; NaN where missing."""
     y: torch.Tensor | None
     """[n] int64 class numbers, -1 for an unlabelled row; None without labels."""
     splits: Splits
@@ -60,7 +64,7 @@ def load(config: Data) -> Dataset:
             "the data was passed in Python and is in no file; pass it again, as in "
             "run.report(data=aae.data.dataset(X, y))"
         )
-    raw = read(config.source, config.directory, config.layout)
+    raw = read(config.source, config)
     return _prepared(raw, config, split(len(raw.x), raw.own_test, config), f"--data {config.source}", config.source)
 
 
@@ -72,16 +76,20 @@ def dataset(
     name: str = MEMORY,
     splits: Splits | Literal["random", "all"] = "random",
 ) -> Dataset:
-    """A Dataset from what is in memory: arrays of any type and order, tensors, a torch Dataset, or batches.
+    """A Dataset from what is in memory: arrays of any type and order, tensors, frames, a torch Dataset, or batches.
 
-    x: rows [n, ...]; a torch Dataset or an iterable of batches may hold pairs of rows and labels. It is not changed.
+    x: rows [n, ...], or a table of pandas, polars or Arrow with columns of any type and gaps; a torch Dataset or an
+    iterable of batches may hold pairs of rows and labels. It is not changed.
     y: labels [n], numbers or text, -1 or empty for an unlabelled row. config: layout, scaling, and shares of the
     splits; its source is not read. splits: "random" as for files, "all" (every row trains, nothing is held out, and
     a single row will do), or the row numbers themselves. DataError names the row and column of what is wrong.
     """
     config = Data() if config is None else config
-    x, y = gathered(x, y, name)
-    raw = Raw.of(x, y, name)
+    if is_frame(x):
+        raw = Raw.table(from_frame(x, name), config, name, None if y is None else labels(y, name))
+    else:
+        array, found = gathered(x, y, name)
+        raw = Raw.of(array, found, name)
     n = len(raw.x)
     parts = split(n, 0, config, name) if splits == "random" else given(n, splits, name)
     return _prepared(raw, config, parts, name)
@@ -89,16 +97,31 @@ def dataset(
 
 def _prepared(raw: Raw, config: Data, splits: Splits, where: str, source: str | None = None) -> Dataset:
     """Lay out, check, and learn the scaling from the training rows."""
-    layout = axes(raw.x.shape, config.layout, where)
-    flat = flatten(numbers(raw.x, where), layout.channels_last)
+    _refuse_unused(raw, config, where)
+    if isinstance(raw.x, Table) or config.layout == "table":
+        spec, flat, said = _table(raw, config, splits, where)
+    else:
+        spec, flat, said = _array(raw, raw.x, config, splits, where)
+    x = torch.from_numpy(flat if flat.flags.writeable else flat.copy())
+    y = None if raw.y is None else torch.from_numpy(raw.y)
+    labelled = choose_labelled(raw.y, raw.classes, splits.train, config)
+    found = fingerprint(x, y)
+    return Dataset(spec, x, y, splits, found, (*_counts(spec, splits), *raw.notes, *said), labelled, source)
+
+
+def _array(
+    raw: Raw, given: NDArray[Any], config: Data, splits: Splits, where: str
+) -> tuple[DataSpec, NDArray[Any], list[str]]:
+    """The spec of an array, its rows [n, features], and what was inferred."""
+    layout = axes(given.shape, config.layout, where)
+    flat = flatten(numbers(given, where), layout.channels_last)
     check_finite(flat, layout.shape, where)
     flat = compact(flat)
-    images = len(layout.shape) > 1
-    fitted = fit(flat, splits.train, config.scaling, images, _known_range(raw))
+    fitted = fit(flat, splits.train, config.scaling, len(layout.shape) > 1, _known_range(raw, given))
     spec = DataSpec(
         name=raw.name,
         shape=layout.shape,
-        dtype=raw.x.dtype.name,
+        dtype=given.dtype.name,
         offset=fitted.offset,
         scale=fitted.scale,
         minimum=fitted.minimum,
@@ -108,16 +131,50 @@ def _prepared(raw: Raw, config: Data, splits: Splits, where: str, source: str | 
         scaling=fitted.scaling,
         classes=raw.classes,
     )
-    x = torch.from_numpy(flat if flat.flags.writeable else flat.copy())
-    y = None if raw.y is None else torch.from_numpy(raw.y)
-    labelled = choose_labelled(raw.y, raw.classes, splits.train, config)
-    found = fingerprint(x, y)
-    return Dataset(spec, x, y, splits, found, notes(spec, splits, fitted), labelled, source)
+    return spec, flat, notes(spec, fitted)
 
 
-def _known_range(raw: Raw) -> tuple[float, float] | None:
+def _table(raw: Raw, config: Data, splits: Splits, where: str) -> tuple[DataSpec, NDArray[np.float64], list[str]]:
+    """The spec of a table, its values [n, columns], and what was inferred."""
+    table = chosen(raw.x if isinstance(raw.x, Table) else from_array(raw.x, where), config, where)
+    columns = typed(table, config, splits.train, where)
+    if config.hide:
+        columns = tuple(dataclasses.replace(column, missing=True) for column in columns)
+    values = values_of(table, columns, where)
+    fitted = fit_table(values, columns, splits.train, config.scaling)
+    spec = DataSpec(
+        name=raw.name,
+        shape=(len(columns),),
+        dtype="table",
+        offset=fitted.offset,
+        scale=fitted.scale,
+        scaling=fitted.scaling,
+        classes=raw.classes,
+        columns=columns,
+    )
+    said = describe(columns, len(values), values)
+    if fitted.constant:
+        said.append(f"one value only in the training rows: {', '.join(columns[i].name for i in fitted.constant)}")
+    return spec, values, said
+
+
+def _refuse_unused(raw: Raw, config: Data, where: str) -> None:
+    """ConfigError for a setting of tables where the data is none."""
+    if isinstance(raw.x, Table):
+        if config.layout not in ("auto", "table"):
+            raise ConfigError(f"--data.layout {config.layout} does not fit {where}, which is a table; leave it out")
+        return
+    for name, value in (("label", config.label), ("columns", config.columns), ("drop", config.drop)):
+        if value:
+            raise ConfigError(f"--{name} would be ignored: {where} is not a table with named columns. Leave it out.")
+    if config.layout != "table" and (config.categories or config.hide):
+        name = "--categories" if config.categories else f"data.hide = {config.hide}"
+        raise ConfigError(f"{name} would be ignored: {where} is not a table. Leave it out, or set --data.layout table.")
+
+
+def _known_range(raw: Raw, given: NDArray[Any]) -> tuple[float, float] | None:
     """The range that the source or its type gives. Bytes that are all 0 or 1 are flags, not very dark pixels."""
-    if raw.limits is not None or raw.x.dtype != "uint8" or raw.x.max() <= 1:
+    if raw.limits is not None or given.dtype != "uint8" or given.max() <= 1:
         return raw.limits
     return FULL_BYTE
 
@@ -132,14 +189,21 @@ def fingerprint(x: torch.Tensor, y: torch.Tensor | None) -> str:
     return digest.hexdigest()
 
 
-def notes(spec: DataSpec, splits: Splits, fitted: Fitted) -> tuple[str, ...]:
-    """What was inferred from the data, for the user to check."""
+def _counts(spec: DataSpec, splits: Splits) -> list[str]:
+    """What the data is, and how many rows each split has."""
     size = " x ".join(map(str, spec.shape[-2:] if spec.is_image else spec.shape))
     kind = f"vectors of {size}" if not spec.is_image else f"grey images of {size}"
-    if len(spec.shape) == 3:
+    if spec.columns:
+        kind = f"{len(spec.columns)} columns"
+    elif len(spec.shape) == 3:
         kind = f"images of {size} in {spec.shape[0]} channels ({'last' if spec.channels_last else 'first'})"
     counts = f"{len(splits.train)} training, {len(splits.validation)} validation, {len(splits.test)} test rows"
-    lines = [f"{spec.name}: {kind}, {spec.dtype}; {counts}"]
+    return [f"{spec.name}: {kind}, {spec.dtype}; {counts}"]
+
+
+def notes(spec: DataSpec, fitted: Fitted) -> list[str]:
+    """How the rows of an array are scaled, for the user to check."""
+    lines = []
     if spec.scaling == "range":
         each = "each column's own range" if len(spec.offset) > 1 else f"{spec.minimum:g} to {spec.maximum:g}"
         lines.append(f"scaled from {each} to 0 to 1")
@@ -150,4 +214,4 @@ def notes(spec: DataSpec, splits: Splits, fitted: Fitted) -> tuple[str, ...]:
         first = ", ".join(map(str, fitted.constant[:5])) + (", ..." if len(fitted.constant) > 5 else "")
         which = f"these columns ({first}) hold" if len(spec.offset) > 1 else "the data holds"
         lines.append(f"{which} one value only in the training rows, scaled to 0")
-    return tuple(lines)
+    return lines

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,17 @@ def expand(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise DataError(f"{path}: {error}; write the folder out in full") from None
+
+
+def wanted(module: str, extra: str, what: str) -> Any:
+    """An optional package, imported; DataError that names the extra to install where it is missing."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        name = module.partition(".")[0]
+        raise DataError(
+            f"{what}: needs {name}, which is not installed; pip install 'adversarial-autoencoder[{extra}]'"
+        ) from None
 
 
 @contextmanager

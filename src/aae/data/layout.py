@@ -42,6 +42,7 @@ def axes(shape: tuple[int, ...], layout: str, where: str) -> Axes:
     """
     row = shape[1:]
     ranks = {"vectors": (2,), "images": (3, 4), "channels-first": (4,), "channels-last": (4,), "auto": (2, 3, 4)}
+    ranks["table"] = (2,)
     if layout not in ranks:
         raise ConfigError(f"--data.layout must be one of {', '.join(ranks)}; got {layout!r}")
     if len(shape) not in ranks[layout]:
@@ -80,7 +81,7 @@ def flatten(x: Array, channels_last: bool) -> Array:
 
 
 def rows(x: Any, spec: DataSpec) -> torch.Tensor:
-    """A user's array, tensor, table or nested list, in original units, as float32 [n, features] in original units.
+    """A user's array, tensor or nested list, in original units, as float32 [n, features] in original units.
 
     Taken as it came when the model was trained, [n, *spec.original_shape]; with channels first; or flat, in the
     order of `Dataset.x` (channels first). Grey images may have or lack their channel axis. The result may share

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from aae.config import DataSpec
+from aae.data.table_scaling import TableScaling
 
 Array = NDArray[Any]
 Kind = Literal["range", "standardize", "none"]
@@ -107,22 +108,40 @@ def _moments(x: Array, train: NDArray[np.int64], pooled: bool) -> tuple[Array, A
 
 
 class Scaling:
-    """The scaling of a DataSpec, ready to use on one device."""
+    """The scaling of a DataSpec, ready to use on one device; of a table the work is done by `TableScaling`."""
 
     def __init__(self, spec: DataSpec, device: str | torch.device = "cpu") -> None:
+        self.table = TableScaling(spec, device) if spec.columns else None
         self.minimum, self.maximum = spec.minimum, spec.maximum
         self.offset = torch.tensor(spec.offset, dtype=torch.float32, device=device)
         self.scale = torch.tensor(spec.scale, dtype=torch.float32, device=device)
 
     def apply(self, x: torch.Tensor) -> torch.Tensor:
-        """Original units, any type [n, features] -> scaled float32 [n, features]; `x` stays as it is."""
+        """Original units, any type [n, features] -> scaled float32 [n, features]; `x` stays as it is.
+
+        Of a table the values [n, columns], NaN where missing.
+        """
+        if self.table is not None:
+            return self.table.apply(x)
         return (x.to(torch.float32) - self.offset) / self.scale
 
-    def invert(self, u: torch.Tensor) -> torch.Tensor:
+    def known(self, x: torch.Tensor) -> torch.Tensor | None:
+        """1 for each scaled feature [n, features] of `x` whose value is known, 0 where it is missing; None: all are."""
+        return None if self.table is None else self.table.known(x)
+
+    def hidden(self, x: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
+        """`apply`, with a share of a table's values hidden as if they were missing, drawn at random."""
+        assert self.table is not None, "only the values of a table are hidden"
+        return self.table.apply(self.table.hide(x, share, generator))
+
+    def invert(self, u: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         """Scaled [n, features] -> original units, clipped to the spec's minimum and maximum.
 
-        In float32, or in float64 if `u` is.
+        In float32, or in float64 if `u` is. Of a table the values [n, columns] in float64; categories are the likeliest
+        ones, or drawn with `generator`.
         """
+        if self.table is not None:
+            return self.table.invert(u, generator)
         offset, scale = self.offset, self.scale
         if u.dtype == torch.float64:
             offset, scale = offset.to(torch.float64), scale.to(torch.float64)

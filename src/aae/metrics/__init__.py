@@ -15,6 +15,8 @@ from aae.metrics.prior_match import (
 )
 from aae.metrics.reconstruction import pixel_mse, r2_against_mean, ssim
 from aae.metrics.samples import PRDC, frechet_distance, kernel_distance, memorisation_ratio, prdc
+from aae.metrics.tables import column_distance, correlation_difference, correlations
+from aae.metrics.tables import reconstruction as table_reconstruction
 from aae.metrics.two_sample import TwoSample, energy, ks_by_axis, ks_distances, mmd, sliced_wasserstein
 
 __all__ = [
@@ -26,6 +28,9 @@ __all__ = [
     "TwoSample",
     "c2st",
     "cells",
+    "column_distance",
+    "correlation_difference",
+    "correlations",
     "crowding",
     "empty_share",
     "empty_share_floor",
@@ -49,4 +54,5 @@ __all__ = [
     "r2_against_mean",
     "sliced_wasserstein",
     "ssim",
+    "table_reconstruction",
 ]

@@ -10,6 +10,7 @@ from aae import objectives
 from aae.config import Config, DataSpec
 from aae.convolution import ConvolutionalDecoder, ConvolutionalEncoder
 from aae.errors import ConfigError
+from aae.heads import Heads
 from aae.networks import MLP, Decoder, Encoder
 from aae.phases import Batch
 from aae.priors import Prior
@@ -68,7 +69,8 @@ def decoder(config: Config, spec: DataSpec) -> Decoder:
         )
     else:
         body = mlp(config, model.latent, model.decoder, spec.features)
-    return Decoder(body, sigmoid, learns_std=loss == "gaussian")
+    heads = Heads(spec.columns) if spec.columns else None
+    return Decoder(body, sigmoid, learns_std=loss == "gaussian" and (heads is None or bool(heads.numbers)), heads=heads)
 
 
 def prior_classes(config: Config, spec: DataSpec, prior: Prior) -> int:
@@ -90,11 +92,17 @@ def prior_classes(config: Config, spec: DataSpec, prior: Prior) -> int:
 
 
 def reconstruction_error(config: Config) -> ReconstructionLoss:
-    """The loss (decoder, codes, batch) -> scalar that the settings ask for, over the values that are known."""
+    """The loss (decoder, codes, batch) -> scalar that the settings ask for, over the values that are known.
+
+    Of a table the sum or the mean is over the columns of a row, each with the cost of its type: see `Heads.costs`.
+    """
     chosen = config.reconstruction
 
     def error(decoder: Decoder, z: Tensor, batch: Batch) -> Tensor:
         output, x, known = decoder(z), batch.x if batch.target is None else batch.target, batch.known
+        if decoder.heads is not None:
+            costs = decoder.heads.costs(output, x, chosen.loss, getattr(decoder, "log_std", None))
+            return objectives.per_row(costs, chosen.reduction, decoder.heads.known(known))
         if chosen.loss == "bce":
             return objectives.bce(output, x, chosen.reduction, known)
         if chosen.loss == "gaussian":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 from aae import objectives
@@ -40,7 +42,7 @@ class VAE(Model):
         encoder = parts.encoder(config, spec, 2 * config.model.latent)
         weights = {
             "reconstruction": config.reconstruction.weight,
-            "kl": 1 / spec.features if config.reconstruction.reduction == "mean" else 1.0,
+            "kl": 1 / math.prod(spec.shape) if config.reconstruction.reduction == "mean" else 1.0,
         }
         error = parts.reconstruction_error(config)
         return cls(encoder, parts.decoder(config, spec), error, config.prior.scale, weights)

@@ -12,6 +12,7 @@ from aae.plots.latent import Panel, comparison, latent_scatter
 from aae.plots.losses import losses
 from aae.plots.prior import prior_picture
 from aae.plots.style import PALETTE, UNLABELLED, class_colours, save, to_png_bytes
+from aae.plots.tables import columns, correlations
 
 __all__ = [
     "PALETTE",
@@ -19,7 +20,9 @@ __all__ = [
     "Panel",
     "animation",
     "class_colours",
+    "columns",
     "comparison",
+    "correlations",
     "health",
     "hole_map",
     "latent_scatter",

@@ -1,0 +1,289 @@
+"""Tables: named columns of numbers, text, truth values and times, with gaps.
+
+file or frame -> Table -> typed -> Columns -> values  [n, columns] float64: numbers, category numbers, NaN where missing
+the way out:  values -> untyped -> Table -> file or frame, in the types and words that came in
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aae.columns import Column, Places
+from aae.config import Data
+from aae.data.layout import LARGEST
+from aae.data.scaling import SMALLEST, Fitted
+from aae.errors import ConfigError, DataError
+
+Array = NDArray[Any]
+
+MOST_CATEGORIES = 200
+"""More different texts than this in one column are taken for free text or an identifier."""
+SHOWN = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The values of one column, as read."""
+
+    values: Array
+    """[n] numbers, truth values, datetime64, or text (type str); anything where missing."""
+    missing: NDArray[np.bool_]
+    dtype: str
+    """The type of the column where it came from."""
+    categories: tuple[str, ...] | None = None
+    """The categories that the column declares, in their order; None where it does not."""
+
+    @classmethod
+    def of(cls, values: Array, missing: NDArray[np.bool_] | None = None) -> Cells:
+        """A plain array; NaN and NaT are missing too."""
+        gap = np.zeros(len(values), bool) if missing is None else missing
+        if values.dtype.kind in "fM":
+            gap = gap | np.isnan(values)
+        return cls(values, gap, "str" if values.dtype.kind == "U" else values.dtype.name)
+
+    @property
+    def known(self) -> Array:
+        return self.values[~self.missing]
+
+    def labels(self) -> Array:
+        """As labels: numbers or text, NaN or empty text where missing."""
+        if self.values.dtype.kind in "UM":
+            return np.where(self.missing, "", self.values.astype(str))
+        return np.where(self.missing, np.nan, self.values) if self.missing.any() else self.values
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Columns of one length by name, as read: nothing is scaled or numbered yet."""
+
+    columns: dict[str, Cells]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.columns)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())).values) if self.columns else 0
+
+    def take(self, names: Sequence[str]) -> Table:
+        """The named columns, in that order."""
+        return Table({name: self.columns[name] for name in names})
+
+    def replaced(self, other: Table) -> Table:
+        """This table with the columns of `other`, a table of as many rows, in the place of those of the same name."""
+        return Table({name: other.columns.get(name, cells) for name, cells in self.columns.items()})
+
+
+def from_array(array: Array, where: str) -> Table:
+    """A Table of an array [n, d] of numbers, its columns named 0, 1, ...; NaN is missing."""
+    if array.ndim != 2:
+        raise DataError(f"{where}: has shape {array.shape}; --data.layout table needs rows and columns, [n, d]")
+    return Table({str(i): Cells.of(array[:, i]) for i in range(array.shape[1])})
+
+
+def chosen(source: Table, config: Data, where: str) -> Table:
+    """The columns to model: those of `config.columns` or all, less `config.drop` and the label."""
+    for option, names in (("columns", config.columns), ("drop", config.drop), ("categories", config.categories)):
+        for name in names:
+            if name not in source.names:
+                raise ConfigError(f"--{option}: {where} has no column {name!r}; it has {_list(source.names)}")
+    kept = config.columns or source.names
+    kept = tuple(name for name in kept if name not in config.drop and name != config.label)
+    if not kept:
+        raise ConfigError(f"{where}: --columns, --drop and --label leave no column to learn from")
+    return source.take(kept)
+
+
+def typed(source: Table, config: Data, train: NDArray[np.int64], where: str) -> tuple[Column, ...]:
+    """What each column is. DataError for one that is empty, or has too many texts to be categories."""
+    return tuple(_column(name, cells, config, train, where) for name, cells in source.columns.items())
+
+
+def _column(name: str, cells: Cells, config: Data, train: NDArray[np.int64], where: str) -> Column:
+    known, declared, dtype, asked = cells.known, cells.categories, cells.dtype, name in config.categories
+    gaps = bool(cells.missing.any())
+    if not len(known):
+        raise DataError(f"{where}: column {name!r} is empty; leave it out with --drop {_quoted(name)}")
+    if declared is not None or asked or known.dtype.kind == "U":
+        words = declared or tuple(map(str, np.unique(known)))
+        if declared is None and not asked and len(words) > min(MOST_CATEGORIES, max(2, len(known) // 2)):
+            raise DataError(
+                f"{where}: column {name!r} holds {len(words)} different texts in {len(known)} rows, such as "
+                f"{words[0][:40]!r}; leave it out with --drop {_quoted(name)}, or say --categories {_quoted(name)} if "
+                "they are categories all the same"
+            )
+        return Column(name, "category", dtype, words, gaps)
+    seen = cells.values[train][~cells.missing[train]]
+    seen = known if not len(seen) else seen
+    if known.dtype.kind == "b" or (known.dtype.kind in "iu" and known.min() == 0 and known.max() == 1):
+        return Column(name, "boolean", dtype, (), gaps)
+    if known.dtype.kind == "M":
+        seen = _seconds(seen)
+        return Column(name, "time", dtype, (), gaps, float(seen.min()), float(seen.max()))
+    whole = known.dtype.kind in "iu" or bool((np.abs(known) <= LARGEST).all() and (known == np.rint(known)).all())
+    low, high = float(seen.min()), float(seen.max())
+    return Column(name, "integer" if whole else "number", dtype, (), gaps, low, high)
+
+
+def values_of(source: Table, columns: Sequence[Column], where: str) -> NDArray[np.float64]:
+    """[n, columns]: numbers, seconds since 1970, 0 or 1, the number of a category; NaN where missing.
+
+    DataError, naming the row and the column, for a column that is not there, a value of another type, a category that
+    was not in the data that was trained on, and a number that is infinite or beyond 1e30.
+    """
+    absent = [column.name for column in columns if column.name not in source.names]
+    if absent:
+        raise DataError(f"{where}: has no column {absent[0]!r}; it has {_list(source.names)}")
+    out = np.empty((len(source), len(columns)))
+    for i, column in enumerate(columns):
+        out[:, i] = _numbers(source.columns[column.name], column, where)
+    return out
+
+
+def _numbers(cells: Cells, column: Column, where: str) -> NDArray[np.float64]:
+    out = np.full(len(cells.values), np.nan)
+    known, missing = cells.known, cells.missing
+    if column.kind == "category":
+        words = np.array(column.categories)
+        text = known.astype(str)
+        order = np.argsort(words)
+        at = order[np.searchsorted(words[order], text).clip(max=len(words) - 1)]
+        _refuse(missing, words[at] != text, text, column, where, f"it was trained on {_list(column.categories)}")
+        out[~missing] = at
+        return out
+    if column.kind == "time" and known.dtype.kind == "U":
+        known = _parsed(known, column, where)
+    if known.dtype.kind == "M" and column.kind == "time":
+        out[~missing] = _seconds(known)
+    elif known.dtype.kind in "biuf" and column.kind != "time":
+        out[~missing] = known
+    elif len(known):
+        raise DataError(
+            f"{where}: column {column.name!r} holds {'text' if known.dtype.kind == 'U' else known.dtype}, such as "
+            f"{str(known[0])[:40]!r}; expected {column.kind} values"
+        )
+    found = out[~missing]
+    if column.kind == "boolean":
+        _refuse(missing, (found != 0) & (found != 1), known, column, where, "expected 0 or 1")
+    _refuse(missing, ~(np.abs(found) <= LARGEST), known, column, where, "expected a finite number of at most 1e30")
+    return out
+
+
+def _parsed(text: Array, column: Column, where: str) -> Array:
+    try:
+        return text.astype("datetime64[us]")
+    except ValueError as error:
+        raise DataError(f"{where}: column {column.name!r}: {error}; expected times of ISO 8601") from None
+
+
+def _refuse(
+    missing: NDArray[np.bool_], wrong: NDArray[np.bool_], known: Array, column: Column, where: str, expected: str
+) -> None:
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        row = int(np.flatnonzero(~missing)[first])
+        raise DataError(
+            f"{where}: row {row} (counted from 0), column {column.name!r} holds {str(known[first])[:40]!r}; {expected}"
+        )
+
+
+def check_values(values: NDArray[np.float64], columns: Sequence[Column], where: str) -> NDArray[np.float64]:
+    """An array [n, columns] that is in the form of `values_of` already; DataError if a value cannot be."""
+    for i, column in enumerate(columns):
+        known = values[:, i][~np.isnan(values[:, i])]
+        most = len(column.categories) - 1 if column.kind == "category" else 1 if column.kind == "boolean" else None
+        bad = ~(np.abs(known) <= LARGEST) if most is None else (known < 0) | (known > most) | (known != np.rint(known))
+        expected = "a finite number of at most 1e30" if most is None else f"whole numbers from 0 to {most}"
+        _refuse(np.isnan(values[:, i]), bad, known, column, where, f"expected {expected}")
+    return values
+
+
+def fit_table(values: NDArray[np.float64], columns: Sequence[Column], train: NDArray[np.int64], choice: str) -> Fitted:
+    """Offset and scale of every feature, from the known values of the training rows.
+
+    `standardize` and `auto`: mean and deviation (over n) of each column of numbers; `range`: its least value and its
+    range; `none`: 0 and 1. Truth values, categories and flags stay 0 and 1. A column of one value becomes 0.
+    """
+    places = Places.of(columns)
+    offset, scale, constant = np.zeros(places.features), np.ones(places.features), []
+    kind: Literal["range", "standardize", "none"] = (
+        "none" if choice == "none" else "range" if choice == "range" else "standardize"
+    )
+    for i in places.numbers if kind != "none" else ():
+        seen = values[train, i]
+        seen = seen[~np.isnan(seen)]
+        if not len(seen):
+            continue
+        middle = seen.min() if kind == "range" else seen.mean()
+        spread = np.ptp(seen) if kind == "range" else seen.std()
+        if np.ptp(seen) == 0 or spread < SMALLEST:
+            middle, spread = seen[0], 1.0
+            constant.append(i)
+        offset[places.first[i]], scale[places.first[i]] = middle, spread
+    return Fitted(
+        kind,
+        tuple(offset.tolist()),
+        tuple(scale.tolist()),
+        constant=tuple(constant),
+    )
+
+
+def untyped(values: Array, columns: Sequence[Column]) -> Table:
+    """The inverse of `values_of`: a Table in the types and words that came in."""
+    cells = {}
+    for i, column in enumerate(columns):
+        declared = column.categories if column.dtype == "category" else None
+        cells[column.name] = Cells(_original(values[:, i], column), np.isnan(values[:, i]), column.dtype, declared)
+    return Table(cells)
+
+
+def _original(values: Array, column: Column) -> Array:
+    filled = np.nan_to_num(values)
+    if column.kind == "category":
+        words = np.array(column.categories)[filled.astype(np.int64)]
+        return words if column.dtype in ("str", "category") else words.astype(column.dtype)
+    if column.kind == "time":
+        return (filled * 1e6).astype(np.int64).astype("datetime64[us]").astype(column.dtype)
+    whole = np.rint(filled) if column.kind in ("integer", "boolean") else filled
+    dtype = np.dtype(column.dtype)
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        whole = whole.clip(float(limits.min), np.nextafter(float(limits.max), 0) if limits.max > 2**53 else limits.max)
+    return whole.astype(dtype)
+
+
+def _seconds(times: Array) -> NDArray[np.float64]:
+    return times.astype("datetime64[us]").astype(np.int64) / 1e6
+
+
+def describe(columns: Sequence[Column], rows: int, values: NDArray[np.float64]) -> list[str]:
+    """What was inferred about the columns, a line for each kind, and about gaps."""
+    lines = []
+    for kind in ("number", "integer", "boolean", "category", "time"):
+        names = [f"{c.name} ({len(c.categories)})" if c.categories else c.name for c in columns if c.kind == kind]
+        if names:
+            lines.append(f"{kind}: {_list(names)}")
+    gaps = np.isnan(values).sum(0)
+    if gaps.any():
+        found = [f"{c.name} ({gap / rows:.1%})" for c, gap in zip(columns, gaps, strict=True) if gap]
+        lines.append(f"missing values, left out of the loss: {_list(found)}")
+    for i, column in enumerate(columns):
+        steps = np.diff(values[:, i])
+        if column.kind == "integer" and len(steps) > 1 and (steps == 1).all():
+            lines.append(f"column {column.name!r} counts the rows; leave it out with --drop {_quoted(column.name)}")
+    return lines
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def _quoted(name: str) -> str:
+    import shlex
+
+    return shlex.quote(name)
