@@ -325,8 +325,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "decode": decode,
     "reconstruct": reconstruct,
     "impute": impute,
-
-
     "explore": explore,
     "export": export,
     "recipes": list_recipes,
