@@ -79,14 +79,11 @@ class Asking:
 def serving(scene: Scene, live: Live | None = None) -> Iterator[Asking]:
     """The explorer on a port of its own."""
     server = Server()
-    thread = server.start(Site(scene, live))
+    server.start(Site(scene, live))
     try:
         yield Asking(server)
     finally:
-        server.stop()
-        thread.join(20)
-        server.socket.close()
-        assert not thread.is_alive()
+        server.close()
 
 
 def unpack(data: bytes) -> dict[str, np.ndarray]:

@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from explorer_kit import Asking, open_browser, serving
+from test_explorer_export import BODIES, padded
 
 import aae
 from aae.data import Dataset
 from aae.explorer import export
+from aae.explorer.networks import run, write
 from aae.explorer.scene import Scene
 
 READY = "return typeof aaeExplorer === 'object' && aaeExplorer.timings.length > 0"
@@ -227,3 +230,26 @@ def test_the_legend_hides_and_the_manifold_shows(page: Any) -> None:
         page.find_element("id", f"tab-{tab}").click()
         assert page.find_element("id", tab).is_displayed()
     assert page.execute_script("return document.querySelectorAll('#curves path').length") > 0
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_networks_run_in_the_page_as_they_do_in_python(name: str, browser: Any) -> None:
+    """Dense and convolutional ones; the page runs what `run`, which has been held against PyTorch, runs."""
+    torch.manual_seed(0)
+    body, wide = BODIES[name]()
+    takes = {"noise-fed": 7, "halving-noise-fed": 66}.get(name, wide)
+    written = write("net", body, padded(body, wide, takes), wide, sigmoid=False)
+    rows = torch.randn(2, wide)
+    arrays = {key: value.ravel().tolist() for key, value in written.arrays.items()}
+    script = (
+        "const [layers, given, rows] = arguments, arrays = {};"
+        "for (const k in given) arrays[k] = Float32Array.from(given[k]);"
+        "const network = new Network(layers, arrays); return rows.map((row) => Array.from(network.run(row)))"
+    )
+    if not browser.execute_script("return typeof Network === 'function'"):
+        browser.get("data:text/html,<title>networks</title>")
+        browser.execute_script(
+            (Path(aae.__file__).parent / "explorer/front/networks.js").read_text() + ";window.Network = Network"
+        )
+    found = browser.execute_script(script, written.layers, arrays, rows.tolist())
+    np.testing.assert_allclose(found, run(written, rows), atol=1e-4)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from aae.data import Dataset
 from aae.errors import ConfigError
-from aae.explorer.export import export
 from aae.explorer.live import Live
+from aae.explorer.single_file import export
 from aae.inference import Run
 
 __all__ = ["Live", "explore", "export", "live"]
@@ -68,4 +68,4 @@ def live(path: Path, data: Dataset, *, port: int = 0, say: Callable[[str], None]
         assert link.scene is not None
         server.start(Site(link.scene, link))
 
-    return Live(path, data, opened)
+    return Live(path, data, opened, server.close)

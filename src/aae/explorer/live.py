@@ -23,7 +23,7 @@ import torch
 
 from aae.data import Dataset
 from aae.errors import ConfigError
-from aae.explorer.scene import Scene
+from aae.explorer.scene import Scene, verdict_of
 from aae.game import Game
 from aae.inference import Run
 from aae.training import Stop
@@ -40,11 +40,17 @@ COMMANDS = ("pause", "resume", "save", "stop", "learning_rate")
 class Live:
     """The link between a run that trains and its page.
 
-    opened: called with this, once, after the first step, when there is something to look at.
+    opened: called with this, once, after the first step, when there is something to look at. closed: called by `close`.
     """
 
-    def __init__(self, path: Path, data: Dataset, opened: Callable[[Live], None]) -> None:
-        self.path, self.data, self.opened = path, data, opened
+    def __init__(
+        self,
+        path: Path,
+        data: Dataset,
+        opened: Callable[[Live], None],
+        closed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.path, self.data, self.opened, self.close = path, data, opened, closed
         self.commands: queue.Queue[dict[str, Any]] = queue.Queue(maxsize=100)
         self.phases: tuple[str, ...] = ()
         self.paused = self.finished = False
@@ -114,6 +120,7 @@ class Live:
             "changes": list(game.changes),
             "phases": [{"name": name, "learning_rate": game.learning_rate(name)} for name in game.optimizers],
             "saved": self._saved,
+            "verdict": verdict_of(game.history, game.config),
         }
         if time.monotonic() - self._copied >= EVERY and self._weights.empty():
             weights = {k: v.detach().to("cpu", copy=True) for k, v in game.model.state_dict().items()}
@@ -146,10 +153,10 @@ class Live:
     def command(self, body: dict[str, Any]) -> None:
         """Take a command for the next step. ConfigError for one that cannot be carried out."""
         command, rate = body["command"], body.get("learning_rate")
-        if command not in COMMANDS:
+        if not isinstance(command, str) or command not in COMMANDS:
             raise ConfigError(f"command must be one of {', '.join(COMMANDS)}")
         if command == "learning_rate":
-            if body.get("phase") not in self.phases:
+            if not isinstance(body.get("phase"), str) or body["phase"] not in self.phases:
                 raise ConfigError(f"phase must be one of {', '.join(self.phases)}")
             if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= 10:
                 raise ConfigError("learning_rate must be a number above 0 and at most 10")

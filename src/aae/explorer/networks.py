@@ -37,12 +37,14 @@ class Written:
     arrays: dict[str, Array]
 
 
-def write(name: str, body: nn.Module, network: Callable[[Tensor], Tensor], wide: int, *, sigmoid: bool) -> Written:
+def write(
+    name: str, body: nn.Module, network: Callable[[Tensor], Tensor], wide: int, *, sigmoid: bool, skip: int = 0
+) -> Written:
     """Write down `body`, with a last sigmoid or without.
 
     name: starts the names of the arrays. network: what the layers must come to, rows [n, wide] -> [n, out]; of a body
-    that gives more than `out` numbers the first are meant. Raises ConfigError for a body of another kind than MLP and
-    the convolutional ones, and where the layers do not come to `network`.
+    that gives more than `out` numbers those from `skip` on are meant. Raises ConfigError for a body of
+    another kind than MLP and the convolutional ones, and where the layers do not come to `network`.
     """
     layers: list[Layer] = []
     arrays: dict[str, Array] = {}
@@ -54,7 +56,7 @@ def write(name: str, body: nn.Module, network: Callable[[Tensor], Tensor], wide:
     rows = torch.rand(3, wide, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         wanted = network(rows.to(device)).float().cpu()
-    found = run(written, rows)[:, : wanted.shape[1]]
+    found = run(written, rows)[:, skip : skip + wanted.shape[1]]
     if found.shape != wanted.shape or (found - wanted).abs().max() > CLOSE * max(1.0, float(wanted.abs().max())):
         raise ConfigError(f"a page cannot run this {name}; look at the model with `aae explore` instead")
     return written
@@ -119,7 +121,9 @@ def run(written: Written, rows: Tensor) -> Tensor:
     """What front/networks.js does, in PyTorch: rows [n, in] -> [n, out]."""
     x = rows
     for layer in written.layers:
-        weight, bias = (torch.from_numpy(written.arrays[layer[k]]) if k in layer else x for k in ("weight", "bias"))
+        weight, bias = (
+            torch.from_numpy(written.arrays[layer[k]]).float() if k in layer else x for k in ("weight", "bias")
+        )
         kind = layer["kind"]
         if kind == "linear":
             x = F.linear(x, weight, bias)

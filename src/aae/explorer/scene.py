@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from aae import __version__
-from aae.config import flatten, to_dict
+from aae.config import Config, flatten, to_dict
 from aae.data import Dataset, Scaling
+from aae.diagnosis import diagnose
 from aae.errors import DataError
 from aae.inference import Run
 from aae.page import KINDS, MEASURES
@@ -36,6 +37,8 @@ FARTHEST = 1e6
 """Largest magnitude of a coordinate that is decoded; beyond it 32-bit networks have nothing to say."""
 MOST_COLUMNS = 64
 """Columns of a table that a point can be coloured by, and most columns of a row to fill in by hand."""
+ALIKE = ("uniform", "gaussian", "laplace", "student-t", "ball", "sphere")
+"""Priors whose outline is the same in any two coordinates, not in the first two alone."""
 SPLITS = ("train", "validation", "test")
 
 
@@ -43,6 +46,7 @@ FIGURES = {
     "latent.png": "Latent space",
     "manifold.png": "Manifold",
     "losses.png": "Losses",
+    "health.png": "The doctor",
     "reconstructions.png": "Reconstructions",
     "samples.png": "Random samples",
     "training.gif": "The latent space through training",
@@ -63,6 +67,8 @@ class Scene:
 
     rows: the row of the data set behind each point [n], shuffled, so that the first few are a fair sample of all.
     split: 0 train, 1 validation, 2 test [n]. labels: class of each point, -1 unlabelled [n].
+    beside: how many classes the decoder takes beside a code, 0 for most models. assigned: the class that each point is
+    decoded with: the one the model finds, else its own, -1 for none [n].
     codes: [n, latent] once `refresh` has run, one draw for each row where the posterior is random; `version` counts.
     """
 
@@ -77,6 +83,9 @@ class Scene:
         self.total, self.rows, self.split = len(rows), rows[order].astype(np.uint32), split[order]
         labels = None if data.y is None else data.y[torch.from_numpy(self.rows.astype(np.int64))].numpy()
         self.labels = np.full(len(order), -1, np.int32) if labels is None else labels.astype(np.int32)
+        self.beside: int = getattr(run.model, "beside", 0)
+        self.finds: bool = getattr(run.model, "classifies", False)
+        self.assigned = self.labels.copy()
         self.codes: Array | None = None
         self.done = self.version = 0
         self.prior = self._prior()
@@ -90,10 +99,13 @@ class Scene:
         """Encode every point with the model as it is now."""
         self.done = 0
         found = []
-        for start in range(0, len(self.rows), CHUNK):
-            x = self.originals(np.arange(start, min(start + CHUNK, len(self.rows))))
+        for points in self._chunks():
+            x = self.originals(points)
             with self.lock:
-                found.append(self.run.encode(x, sample=True, seed=start))
+                found.append(self.run.encode(x, sample=True, seed=int(points[0])))
+                if self.finds:
+                    run: Any = self.run
+                    self.assigned[points] = run.predict(x)
             self.done += len(x)
         self.codes = np.concatenate(found).astype(np.float32)
         self.version += 1
@@ -102,8 +114,10 @@ class Scene:
         """The rows behind these points, float32 [n, features] in original units."""
         return self.data.x[torch.from_numpy(self.rows[points].astype(np.int64))].float().numpy()
 
-    def decode(self, codes: Array) -> Array:
+    def decode(self, codes: Array, labels: Array | None = None) -> Array:
         """Codes [n, latent] -> float32 [n, features] in original units.
+
+        labels: [n] the class of each, -1 for none, where the decoder takes one beside the code.
 
         Without the padding that makes `Run.decode` exact to the last digit whatever stands beside a row: that costs a
         hundred times what one code needs. DataError for codes that no network can take.
@@ -113,11 +127,20 @@ class Scene:
         if not (np.abs(codes) <= FARTHEST).all():
             raise DataError(f"codes must be finite and at most {FARTHEST:g} in magnitude")
         with self.lock, torch.no_grad():
-            z = torch.as_tensor(codes, dtype=torch.float32, device=self.run.device)
+            z = torch.as_tensor(self._with_class(codes, labels), dtype=torch.float32, device=self.run.device)
             rows = self.scaling.invert(self.run.model.decode(z)).cpu().numpy()
         if not np.isfinite(rows).all():
             raise DataError("the decoder has no finite answer to these codes")
         return rows
+
+    def _with_class(self, codes: Array, labels: Array | None) -> Array:
+        """Codes as the decoder takes them: with a one-hot class behind, where it takes one."""
+        if labels is None:
+            labels = np.full(len(codes), -1)
+        if len(labels) != len(codes) or labels.min(initial=-1) < -1 or labels.max(initial=-1) >= self.beside:
+            expected = f"from 0 to {self.beside - 1}, or -1" if self.beside else "left out: this decoder takes none"
+            raise DataError(f"there must be one label for each of the {len(codes)} codes, {expected}")
+        return np.concatenate([codes, np.arange(self.beside) == labels[:, None]], axis=1)
 
     def encode(self, rows: Array) -> Array:
         """Rows [n, features] in original units -> codes [n, latent]. DataError for rows that do not fit."""
@@ -145,10 +168,14 @@ class Scene:
 
     def _errors(self, points: Array) -> Array:
         """Root of the mean squared error per feature, in scaled units, of each point decoded from its code."""
-        assert self.codes is not None
-        pair = [torch.from_numpy(x) for x in (self.originals(points), self.decode(self.codes[points]))]
+        pair = [torch.from_numpy(x) for x in (self.originals(points), self._again(points))]
         scaled = [self.scaling.apply(x.to(self.run.device)) for x in pair]
-        return (scaled[0] - scaled[1]).square().mean(1).sqrt().cpu().numpy().astype(np.float32)
+        return (scaled[0] - scaled[1]).square().nanmean(1).sqrt().cpu().numpy().astype(np.float32)
+
+    def _again(self, points: Array) -> Array:
+        """Points decoded from their codes."""
+        assert self.codes is not None
+        return self.decode(self.codes[points], self.assigned[points] if self.beside else None)
 
     @property
     def _is_table(self) -> bool:
@@ -165,6 +192,7 @@ class Scene:
         return {
             "codes": self.codes,
             "labels": self.labels,
+            "assigned": self.assigned,
             "split": self.split,
             "row": self.rows,
             "prior": self.prior.astype(np.float32),
@@ -186,6 +214,9 @@ class Scene:
             "limits": [spec.minimum, spec.maximum],
             "names": self._column_names if self._is_table else None,
             "classes": None if spec.classes is None else list(spec.classes),
+            "beside": self._beside_names(),
+            "finds": self.finds,
+            "verdict": verdict_of(run.history, run.config),
             "palette": [*PALETTE, UNLABELLED],
             "splits": list(SPLITS),
             "total": self.total,
@@ -201,12 +232,18 @@ class Scene:
             "phases": _phases(run),
         }
 
+    def _beside_names(self) -> list[str] | None:
+        """Names of the classes, or numbers of the clusters, that the decoder takes; None where it takes none."""
+        classes = self.run.spec.classes
+        named = classes is not None and len(classes) == self.beside
+        return (list(classes or ()) if named else [f"{i}" for i in range(self.beside)]) if self.beside else None
+
     def _prior_meta(self) -> dict[str, Any]:
-        prior = self.run.prior
+        prior, chosen = self.run.prior, self.run.config.prior
         return {
             "text": prior.describe(),
-            "outline": np.asarray(prior.outline()).round(6).tolist(),
-            "same": self.run.config.prior.kind in ("uniform", "gaussian"),  # the outline holds for any two axes
+            "outline": [curve.round(6).tolist() for curve in prior.outline()] if self.run.latent > 1 else [],
+            "same": chosen.kind in ALIKE and not chosen.covariance,
         }
 
     def _axes(self) -> dict[str, Any] | None:
@@ -241,6 +278,14 @@ class Scene:
             for m in MEASURES
             if m.key in found
         ]
+
+
+def verdict_of(history: Sequence[dict[str, Any]], config: Config) -> str:
+    """What the doctor says of a history, in a line; empty where no game was measured."""
+    found = diagnose(history, joint=config.adversarial.phases == "joint")
+    if found.code == "not-measured":
+        return ""
+    return f"{found.code}: {found.sentence}" + (f" Change {found.setting} first." if found.setting else "")
 
 
 def _settings(run: Run) -> dict[str, Any]:

@@ -12,8 +12,12 @@ ROWS = 16
 Schema = dict[str, Any]
 
 
-def openapi(latent: int, features: int) -> Schema:
-    """The document for a model with codes of `latent` and rows of `features` numbers."""
+def openapi(latent: int, features: int, beside: int) -> Schema:
+    """The document for a model with codes of `latent` and rows of `features` numbers, and `beside` classes."""
+    codes = _body(codes=_matrix(latent, CODES, 1e6))
+    if beside:
+        label = {"type": "integer", "minimum": -1, "maximum": beside - 1}
+        codes["properties"] |= {"labels": {"type": "array", "items": label, "minItems": 1, "maxItems": CODES}}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -35,9 +39,7 @@ def openapi(latent: int, features: int) -> Schema:
                 "parameters": [_index()],
                 "get": _operation("A figure of the report", _picture(), _failed("404")),
             },
-            "/api/decode": {
-                "post": _operation("Codes to rows", _binary(), body=_body(codes=_matrix(latent, CODES, 1e6)))
-            },
+            "/api/decode": {"post": _operation("Codes to rows", _binary(), body=codes)},
             "/api/encode": {
                 "post": _operation("Rows to codes", _binary(), body=_body(rows=_matrix(features, ROWS, 1e30)))
             },

@@ -85,7 +85,8 @@ class Site:
         return Response(data, media_type="text/html; charset=utf-8", headers={"content-security-policy": policy})
 
     async def schema(self, request: Request) -> Response:
-        return JSONResponse(openapi(self.scene.run.latent, self.scene.run.spec.features))
+        scene = self.scene
+        return JSONResponse(openapi(scene.run.latent, scene.run.spec.features, scene.beside))
 
     async def meta(self, request: Request) -> Response:
         found = await self._thread(self.scene.meta)
@@ -123,9 +124,10 @@ class Site:
         return Response(data, media_type="image/gif" if path.suffix == ".gif" else "image/png")
 
     async def decode(self, request: Request) -> Response:
-        body = await _body(request, {"codes"})
+        body = await _body(request, {"codes"}, {"labels"})
         codes = _matrix(body["codes"], "codes", self.scene.run.latent, CODES)
-        return _binary(pack({"rows": await self._thread(partial(self.scene.decode, codes))}))
+        labels = _whole(body["labels"], "labels", CODES) if "labels" in body else None
+        return _binary(pack({"rows": await self._thread(partial(self.scene.decode, codes, labels))}))
 
     async def encode(self, request: Request) -> Response:
         body = await _body(request, {"rows"})
@@ -136,12 +138,10 @@ class Site:
     async def rows(self, request: Request) -> Response:
         """The originals of points, by their place in the scatter."""
         body = await _body(request, {"points"})
-        points = body["points"]
-        if not (isinstance(points, list) and 0 < len(points) <= CODES and all(type(p) is int for p in points)):
-            raise Invalid(f"points must be a list of 1 to {CODES} whole numbers")
-        if min(points) < 0 or max(points) >= len(self.scene.rows):
+        points = _whole(body["points"], "points", CODES)
+        if points.min() < 0 or points.max() >= len(self.scene.rows):
             raise Invalid(f"points must be from 0 to {len(self.scene.rows) - 1}")
-        return _binary(pack({"rows": await self._thread(partial(self.scene.originals, np.array(points)))}))
+        return _binary(pack({"rows": await self._thread(partial(self.scene.originals, points))}))
 
     async def state(self, request: Request) -> Response:
         if self.live is None:
@@ -184,6 +184,13 @@ async def _body(request: Request, needed: set[str], optional: set[str] | None = 
     return found
 
 
+def _whole(value: Any, name: str, most: int) -> np.ndarray:
+    """A list of 1 to `most` whole numbers that 32 bits hold, as int64. Invalid otherwise."""
+    if isinstance(value, list) and 0 < len(value) <= most and all(type(x) is int and abs(x) < 2**31 for x in value):
+        return np.array(value, np.int64)
+    raise Invalid(f"{name} must be a list of 1 to {most} whole numbers")
+
+
 def _matrix(value: Any, name: str, width: int, most: int) -> np.ndarray:
     """A list of 1 to `most` lists of `width` numbers as float64, finite in 32-bit arithmetic. Invalid otherwise."""
     wanted = f"{name} must be a list of 1 to {most} lists of {width} numbers"
@@ -224,6 +231,7 @@ class Server:
         self.socket = self._listen()
         self.port = self.socket.getsockname()[1]
         self.server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
 
     def _uvicorn(self, site: Site) -> uvicorn.Server:
         app: App = site.app()
@@ -266,16 +274,19 @@ class Server:
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/?token={self.token}"
 
     def run(self, site: Site) -> None:
-        """Serve until Ctrl-C or `stop`."""
+        """Serve until Ctrl-C or `close`."""
         self.server = self._uvicorn(site)
         self.server.run(sockets=[self.socket])
 
-    def start(self, site: Site) -> threading.Thread:
-        """Serve from a thread that ends with the process, or at `stop`."""
-        thread = threading.Thread(target=self.run, args=(site,), name="aae-explorer", daemon=True)
-        thread.start()
-        return thread
+    def start(self, site: Site) -> None:
+        """Serve from a thread that ends with the process, or at `close`."""
+        self._thread = threading.Thread(target=self.run, args=(site,), name="aae-explorer", daemon=True)
+        self._thread.start()
 
-    def stop(self) -> None:
+    def close(self) -> None:
+        """End serving, and give the port back."""
         if self.server is not None:
             self.server.should_exit = True
+        if self._thread is not None:
+            self._thread.join(10)
+        self.socket.close()

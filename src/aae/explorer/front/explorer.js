@@ -51,6 +51,7 @@ class Explorer {
   take(points) {
     Object.assign(this, { codes: points.codes, labels: points.labels, split: points.split, row: points.row });
     this.priorCodes = points.prior;
+    this.assigned = points.assigned;
     this.n = this.labels.length;
     this.shape = Uint8Array.from(this.split, (s) => (s === 2 ? 1 : 0));
     this.project();
@@ -140,6 +141,7 @@ class Explorer {
 
   colourOf(i) {
     if (this.colourBy === "class") return classColour(this.meta, this.labels[i]);
+    if (this.colourBy === "assigned") return classColour(this.meta, this.assigned[i]);
     if (this.colourBy === "split") return this.meta.palette[[2, 3, 1][this.split[i]]];
     const [low, high] = this.range;
     return ramp(Math.round((63 * (this.values[i] - low)) / Math.max(high - low, 1e-12)) / 63);
@@ -200,6 +202,19 @@ class Explorer {
     return this.frame.to(t);
   }
 
+  /** Decode as this class from now on. */
+  setLabel(label) {
+    this.label = label;
+    byId("class").value = String(label);
+    this.setCode(this.code);
+    this.retile();
+  }
+
+  /** The classes that these points are decoded with; null where the decoder takes none. */
+  labelsOf(points) {
+    return this.label === null ? null : Array.from(points, (i) => this.assigned[i]);
+  }
+
   place(code = this.code) {
     return [this.frame.one(code, this.axes[0]), this.latent > 1 ? this.frame.one(code, this.axes[1]) : 0];
   }
@@ -245,6 +260,7 @@ class Explorer {
 
   open(i) {
     this.item = i;
+    if (i >= 0 && this.label !== null && this.assigned[i] >= 0) this.setLabel(this.assigned[i]);
     if (i >= 0) this.setCode(this.codeOf(i), { held: true });
     this.tell("item");
     this.redrawOver();
@@ -374,14 +390,8 @@ class Explorer {
     over.lineWidth = 1.5;
     over.setLineDash([6, 4]);
     over.beginPath();
-    let open = false;
-    for (const [u, v] of prior.outline) {
-      if (u === null) open = false;
-      else {
-        over[open ? "lineTo" : "moveTo"](...view.toScreen(u, v));
-        open = true;
-      }
-    }
+    for (const curve of prior.outline)
+      curve.forEach(([u, v], i) => over[i ? "lineTo" : "moveTo"](...view.toScreen(u, v)));
     over.stroke();
     over.setLineDash([]);
   }

@@ -26,6 +26,7 @@ function tabs() {
 function pickers(explorer) {
   const { meta } = explorer, option = (value, text) => make("option", { value }, text);
   const colours = [option("class", "class"), option("split", "split"),
+    ...(meta.finds ? [option("assigned", meta.classes && meta.beside?.length === meta.classes.length ? "class found" : "cluster")] : []),
     ...Array.from({ length: Math.min(explorer.latent, 64) }, (_, k) => option(`code ${k + 1}`, `code ${k + 1}`)),
     ...meta.columns.map(({ name }, k) => option(String(k), name))];
   byId("colour").replaceChildren(...colours);
@@ -41,16 +42,11 @@ function pickers(explorer) {
   const axes = explorer.latent > 2;
   for (const label of document.querySelectorAll(".axes")) label.hidden = !axes;
   if (axes) axisPickers(explorer);
-  if (meta.decoder_classes) {
+  if (meta.beside) {
     byId("class-picker").hidden = false;
-    byId("class").replaceChildren(...meta.decoder_classes.map((name, k) => option(k, name)));
+    byId("class").replaceChildren(...meta.beside.map((name, k) => option(String(k), name)));
     explorer.label = 0;
-    byId("class").addEventListener("change", () => {
-      explorer.label = Number(byId("class").value);
-      explorer.setCode(explorer.code);
-      explorer.retile();
-      explorer.tell("shown");
-    });
+    byId("class").addEventListener("change", () => explorer.setLabel(Number(byId("class").value)));
   }
 }
 

@@ -140,7 +140,7 @@ class ItemCard {
     const code = explorer.codeOf(i), near = explorer.neighbours(i, 7);
     byId("item-title").textContent = `Row ${explorer.row[i]}`;
     try {
-      const [row, original] = await Promise.all([source.decode(code, explorer.label), this.original(i)]);
+      const [row, original] = await Promise.all([source.decode(code, explorer.labelsOf([i])), this.original(i)]);
       const others = await this.thumbs(near);
       if (explorer.item !== i) return;
       this.reconstruction = row;
@@ -156,12 +156,12 @@ class ItemCard {
 
   /** Rows of the neighbours: as they were, where this page has them, else decoded. */
   async thumbs(near) {
-    const { source, label, latent } = this.explorer, points = near.map((n) => n.point);
+    const { source, latent } = this.explorer, points = near.map((n) => n.point);
     if (!points.length) return new Float32Array(0);
     if (points.every((p) => source.hasOriginal(p))) return source.originals(points);
     const codes = new Float32Array(points.length * latent);
     points.forEach((p, k) => codes.set(this.explorer.codeOf(p), k * latent));
-    return source.decode(codes, label);
+    return source.decode(codes, this.explorer.labelsOf(points));
   }
 
   fill(i, row, original, near, others) {
@@ -169,6 +169,7 @@ class ItemCard {
     const fact = (name, text) => list.append(make("dt", {}, name), make("dd", {}, text));
     fact("Split", meta.splits[explorer.split[i]]);
     fact("Class", className(meta, explorer.labels[i]));
+    if (meta.finds) fact("Found", meta.beside ? meta.beside[explorer.assigned[i]] : String(explorer.assigned[i]));
     fact(meta.stochastic ? "Code (one draw)" : "Code", Array.from(explorer.codeOf(i), short).join(", "));
     const parts = [list];
     const rest = original && original.map((x, k) => x - row[k]);
@@ -201,7 +202,7 @@ class ItemCard {
     const { explorer } = this, place = byId("edited"), { meta } = explorer;
     if (!place || explorer.item < 0 || !this.reconstruction) return;
     const code = explorer.codeOf(explorer.item);
-    if (code.every((x, k) => x === explorer.code[k]) && explorer.label === null) {
+    if (code.every((x, k) => x === explorer.code[k]) && (explorer.label ?? -1) === (explorer.label === null ? -1 : explorer.assigned[explorer.item])) {
       place.replaceChildren();
       return;
     }
@@ -248,7 +249,7 @@ class SelectionCard {
     const { explorer } = this, { meta, latent } = explorer, some = chosen.slice(0, MEAN_OF);
     const codes = new Float32Array(some.length * latent), selection = explorer.selection;
     some.forEach((i, k) => codes.set(explorer.codeOf(i), k * latent));
-    const rows = await explorer.source.decode(codes, explorer.label, () => explorer.selection === selection);
+    const rows = await explorer.source.decode(codes, explorer.labelsOf(some), () => explorer.selection === selection);
     if (explorer.selection !== selection) return;
     const mean = new Float32Array(meta.features);
     rows.forEach((x, k) => { mean[k % meta.features] += x / some.length; });
@@ -358,7 +359,7 @@ function asPython(explorer) {
   const { meta } = explorer, number = (x) => String(Number(Number(x).toPrecision(7)));
   const list = (code) => `[${Array.from(code, number).join(", ")}]`;
   const lines = ["import aae", "", `run = aae.Run.load(${JSON.stringify(meta.run)})`];
-  const label = explorer.label === null ? "" : `, y=[${explorer.label}]`;
+  const label = explorer.label === null ? "" : `, y=${explorer.label}`;
   lines.push("", "# the code in hand", `row = run.decode([${list(explorer.code)}]${label})[0]`);
   if (explorer.item >= 0) {
     lines.push("", "# the point that is open", "from aae.evaluation import data_of", "", "data = data_of(run)");
@@ -366,7 +367,7 @@ function asPython(explorer) {
   }
   if (explorer.strip && explorer.strip.codes) {
     const codes = Array.from({ length: FRAMES }, (_, k) => "    " + list(rowOf(explorer.strip.codes, k, explorer.latent)) + ",");
-    lines.push("", "# the film strip", "path = [", ...codes, "]", "frames = run.decode(path)");
+    lines.push("", "# the film strip", "path = [", ...codes, "]", `frames = run.decode(path${label})`);
   }
   const chosen = explorer.selected();
   if (chosen.length) {

@@ -42,13 +42,15 @@ class ServerSource {
     return (await this.arrays(`/api/columns/${index}`)).values;
   }
 
-  /** Codes [n * latent] -> rows [n * features]; `still` says whether the answer is still wanted. */
-  async decode(codes, label, still = () => true) {
+  /** Codes [n * latent] -> rows [n * features]. `labels`: one class for all, one for each, or null where the decoder
+   * takes none; `still` says whether the answer is still wanted. */
+  async decode(codes, labels, still = () => true) {
     const { latent, features } = this.meta, n = codes.length / latent, out = new Float32Array(n * features);
     for (let i = 0; i < n && still(); i += ServerSource.BATCH) {
       const part = [];
       for (let j = i; j < Math.min(n, i + ServerSource.BATCH); j++) part.push(Array.from(rowOf(codes, j, latent)));
-      const body = label === null ? { codes: part } : { codes: part, label };
+      const body = { codes: part };
+      if (labels !== null) body.labels = part.map((_, k) => labels[i + k] ?? labels);
       out.set((await this.arrays("/api/decode", body)).rows, i * features);
     }
     return out;
@@ -108,13 +110,14 @@ class FileSource {
     return this.arrays[`column${index}`];
   }
 
-  async decode(codes, label, still = () => true) {
-    const { latent, features, label_width: wide = 0 } = this.meta, n = codes.length / latent;
-    const out = new Float32Array(n * features), input = new Float32Array(latent + wide);
-    if (label !== null && label >= 0) input[latent + label] = 1;
+  async decode(codes, labels, still = () => true) {
+    const { latent, features, beside } = this.meta, n = codes.length / latent, out = new Float32Array(n * features);
+    const input = new Float32Array(latent + (beside ? beside.length : 0));
     let began = performance.now();
     for (let i = 0; i < n && still(); i++) {
-      input.set(rowOf(codes, i, latent));
+      input.fill(0).set(rowOf(codes, i, latent));
+      const label = labels === null ? -1 : labels[i] ?? labels;
+      if (label >= 0) input[latent + label] = 1;
       out.set(this.scaling.invert(this.decoder.run(input)), i * features);
       if (performance.now() - began > 12) {  // let the page breathe
         await pause(0);
@@ -125,7 +128,7 @@ class FileSource {
   }
 
   async encode(row) {
-    return this.encoder.run(this.scaling.apply(row)).slice(0, this.meta.latent);
+    return this.encoder.run(this.scaling.apply(row)).slice(this.meta.style_at ?? 0).slice(0, this.meta.latent);
   }
 
   hasOriginal(point) {

@@ -83,7 +83,9 @@ def _needed(page: _Page, scene: Scene) -> None:
     run = scene.run
     decoder = run.model.get_submodule("decoder")
     sigmoid = bool(getattr(decoder, "sigmoid", False))
-    written = write("decoder", decoder.get_submodule("body"), run.model.decode, run.latent, sigmoid=sigmoid)
+    written = write(
+        "decoder", decoder.get_submodule("body"), run.model.decode, run.latent + scene.beside, sigmoid=sigmoid
+    )
     page.meta["decoder"] = written.layers
     spec, points = run.spec, scene.points()
     points |= {"prior": points["prior"][:PRIOR].astype(np.float16)}
@@ -97,14 +99,15 @@ def _encoder(page: _Page, scene: Scene) -> None:
     run = scene.run
     try:
         body = run.model.get_submodule("encoder").get_submodule("body")
-        written = write("encoder", body, run.model.encode, run.spec.features, sigmoid=False)
+        skip = scene.beside if scene.finds else 0  # an encoder that finds the class gives it before the style
+        written = write("encoder", body, run.model.encode, run.spec.features, sigmoid=False, skip=skip)
     except (AttributeError, ConfigError):  # then the page has no card for rows of your own; everything else works
         return
     half = Written(written.layers, halved(written.arrays))
     for choice, note in ((half, ""), (quantised(written), "Its encoder is rounded to 8 bits. ")):
         if page.fits(choice.arrays):
             page.add(choice.arrays)
-            page.meta |= {"encoder": choice.layers, "encoder_note": note}
+            page.meta |= {"encoder": choice.layers, "encoder_note": note, "style_at": skip}
             return
 
 
