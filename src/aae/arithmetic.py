@@ -1,39 +1,130 @@
-"""Matrix products at the machine's rate: the linear layers of every network, forwards and backwards.
+"""Dense layers at the rate of the processor's matrix products, forwards and backwards.
 
-`linear` computes relu(x W^T + b) in one call. Under bfloat16 autocast on a processor it keeps a bfloat16 copy of each
-weight until the weight moves, and gives weight gradients as whole float32 matrices: autocast itself casts a weight
-anew in every phase and turns its gradient around, which costs more than the products do. Weights, biases and what is
-added up stay float32. Everywhere else it is PyTorch's own layer.
+`dense` runs a whole stack of linear layers with ReLU between them as one function of autograd. Under bfloat16 autocast it
+keeps a bfloat16 copy of each weight until the weight moves, passes bfloat16 from layer to layer, and gives float32
+gradients; autocast itself casts a weight anew in every phase and turns its gradient around, which costs as much as the
+products do. In float32 it takes oneDNN's products, which are the faster ones on many processors.
+
+Weights, what an optimizer adds up, and codes stay float32: see `CODE_WIDTH`.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+CODE_WIDTH = 64
+"""A layer with at most this many inputs or outputs works in float32 under bfloat16 arithmetic.
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor, relu: bool = False) -> Tensor:
-    """relu(x weight^T + bias), or without the relu: x [batch, in], weight [out, in], bias [out] -> [batch, out].
+bfloat16 keeps eight bits, so a code in (-2, 2) would fall on steps of up to 0.008, coarser than the differences the game
+is about. These layers are narrow, so float32 costs little.
+"""
 
-    The result is bfloat16 under bfloat16 autocast, else of the type of `x`. It can be differentiated twice.
+
+def dense(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
+    """x [batch, in] through linear layers with ReLU between them and none at the end: [batch, out].
+
+    weights: [out, in] of each layer. Float32 comes out of a layer that is narrow; of a wide last one, bfloat16 under
+    bfloat16 autocast. Inside `twice` and off the processor it is PyTorch's own layers, one by one.
     """
-    if (
-        x.device.type == "cpu"
-        and torch.is_autocast_enabled("cpu")
-        and torch.get_autocast_dtype("cpu") == torch.bfloat16
-    ):
-        return _HalfLinear.apply(x, weight, bias, relu)
-    y = F.linear(x, weight, bias)
-    return y.relu_() if relu else y  # in place: the layer's own result is what relu's gradient needs
+    fast = x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16) and not _twice
+    if not fast or weights[0].dtype != torch.float32:
+        return _layer_by_layer(x, weights, biases)
+    half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    with torch.autocast("cpu", enabled=False):
+        return _Dense.apply(x, half, *weights, *biases)
 
+
+def _layer_by_layer(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
+    for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        if _narrow(weight):
+            with torch.autocast(x.device.type, enabled=False):
+                x = F.linear(x.to(weight.dtype), weight, bias)
+        else:
+            x = F.linear(x, weight, bias)
+        if i < len(weights) - 1:
+            x = x.relu_()  # in place: the layer's own result is what relu's gradient needs
+    return x
+
+
+def _narrow(weight: Tensor) -> bool:
+    return min(weight.shape) <= CODE_WIDTH
+
+
+class _Dense(torch.autograd.Function):
+    """The stack as one function. `half`: wide products in bfloat16; else everything in float32."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, half: bool, *parameters: Tensor) -> Tensor:
+        layers = len(parameters) // 2
+        inputs = []
+        for i, (weight, bias) in enumerate(zip(parameters[:layers], parameters[layers:], strict=True)):
+            last = i == layers - 1
+            if half and not _narrow(weight):
+                x = x.to(torch.bfloat16)
+                inputs.append(x)
+                x = torch.addmm(bias.to(torch.bfloat16), x, in_half(weight).t())
+            else:
+                inputs.append(x)
+                x = _product(x.float(), weight, bias)
+                x = x if last or not half else x.to(torch.bfloat16)
+            if not last:
+                x.relu_()
+        ctx.save_for_backward(*inputs, *parameters)
+        ctx.half, ctx.layers = half, layers
+        return x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        n, saved = ctx.layers, ctx.saved_tensors
+        inputs, weights, biases = saved[:n], saved[n : 2 * n], saved[2 * n :]
+        kind = torch.bfloat16 if ctx.half else torch.float32
+        g: Tensor = gradient.to(kind)
+        for_weights: list[Tensor | None] = [None] * n
+        for_biases: list[Tensor | None] = [None] * n
+        for_x = None
+        for i in range(n - 1, -1, -1):
+            weight, x = weights[i], inputs[i]
+            if _asked(weight):
+                for_weights[i] = (g.t() @ x.to(kind)).float()
+            if _asked(biases[i]):
+                for_biases[i] = g.sum(0, dtype=torch.float32)
+            if i > 0:
+                g = torch.ops.aten.threshold_backward(_to_input(g, weight), x, 0)
+            elif ctx.needs_input_grad[0]:
+                codes = weight.shape[1] <= CODE_WIDTH
+                for_x = (g.float() @ weight if codes else _to_input(g, weight)).to(x.dtype)
+            if i > 0 and not ctx.needs_input_grad[0] and not any(map(_asked, (*weights[:i], *biases[:i]))):
+                break  # nobody below asks for anything
+        return (for_x, None, *for_weights, *for_biases)
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """x W^T + b in float32, by oneDNN where this build of PyTorch has it."""
+    if _onednn is None or _narrow(weight):
+        return F.linear(x, weight, bias)
+    return _onednn(x, weight, bias, "none", [], "")
+
+
+def _to_input(g: Tensor, weight: Tensor) -> Tensor:
+    """g W: the gradient at the input of a layer."""
+    return g @ in_half(weight) if g.dtype == torch.bfloat16 else _product(g, weight.t(), None)
+
+
+_onednn: Any = None
+with contextlib.suppress(AttributeError, RuntimeError):
+    _onednn = torch.ops.mkldnn._linear_pointwise if torch.backends.mkldnn.is_available() else None
 
 _wanted: frozenset[int] | None = None
 """Identities of the parameters whose gradients are asked for; None: all."""
+_twice = False
 
 
 @contextlib.contextmanager
@@ -49,6 +140,17 @@ def gradients_for(parameters: Iterable[Tensor]) -> Iterator[None]:
         yield
     finally:
         _wanted = before
+
+
+@contextlib.contextmanager
+def twice() -> Iterator[None]:
+    """While a network runs whose gradient will itself be differentiated, as a gradient penalty does."""
+    global _twice
+    before, _twice = _twice, True
+    try:
+        yield
+    finally:
+        _twice = before
 
 
 def _asked(parameter: Tensor) -> bool:
@@ -73,49 +175,3 @@ def moved(parameters: Iterable[Tensor]) -> None:
     for parameter in parameters:
         if hasattr(parameter, "_aae_half"):
             del parameter._aae_half
-
-
-class _HalfLinear(torch.autograd.Function):
-    """relu(x W^T + b) in bfloat16 with float32 weights; float32 gradients for W and b."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
-        half = x.to(torch.bfloat16)
-        with torch.autocast("cpu", enabled=False):
-            y = torch.addmm(bias.to(torch.bfloat16), half, in_half(weight).t())
-        if relu:
-            y.relu_()
-        ctx.save_for_backward(half, weight, bias, y if relu else None)
-        ctx.relu, ctx.dtype = relu, x.dtype
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, bias, y = ctx.saved_tensors
-        g = gradient.to(torch.bfloat16)
-        if ctx.relu:
-            g = torch.ops.aten.threshold_backward(g, y, 0)
-        return (
-            _HalfProduct.apply(g, weight).to(ctx.dtype) if ctx.needs_input_grad[0] else None,
-            (g.t() @ x).float() if _asked(weight) else None,
-            g.sum(0, dtype=torch.float32) if _asked(bias) else None,
-            None,
-        )
-
-
-class _HalfProduct(torch.autograd.Function):
-    """g W in bfloat16: the gradient of a layer at its input, as a function that can be differentiated again."""
-
-    @staticmethod
-    def forward(ctx: Any, g: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(g, weight)
-        return g @ in_half(weight)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        g, weight = ctx.saved_tensors
-        h = gradient.to(torch.bfloat16)
-        return (
-            h @ in_half(weight).t() if ctx.needs_input_grad[0] else None,
-            (g.t() @ h).float() if _asked(weight) else None,
-        )

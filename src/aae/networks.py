@@ -9,13 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from aae.arithmetic import linear
+from aae.arithmetic import dense
 from aae.heads import Heads
 from aae.objectives import wide
-
-CODE_WIDTH = 64
-"""A layer with at most this many inputs or outputs stays in float32 under bf16 arithmetic: see `MLP.forward`."""
-
 
 class MLP(nn.Sequential):
     """Linear layers with ReLU between them and none at the end.
@@ -39,20 +35,9 @@ class MLP(nn.Sequential):
         super().__init__(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[batch, in] -> [batch, out].
-
-        Layers that touch a code leave autocast: bf16 keeps eight bits, so a code in (-2, 2) would fall on steps of up
-        to 0.008, coarser than the differences the game is about. These layers are narrow, so float32 costs nothing.
-        """
-        linears = [layer for layer in self if isinstance(layer, nn.Linear)]
-        for layer in linears:
-            relu = layer is not linears[-1]
-            if min(layer.in_features, layer.out_features) <= CODE_WIDTH:
-                with torch.autocast(x.device.type, enabled=False):
-                    x = linear(x.to(layer.weight.dtype), layer.weight, layer.bias, relu)
-            else:
-                x = linear(x, layer.weight, layer.bias, relu)
-        return x
+        """[batch, in] -> [batch, out]; layers that touch a code work in float32 (see `aae.arithmetic.CODE_WIDTH`)."""
+        layers = [layer for layer in self if isinstance(layer, nn.Linear)]
+        return dense(x, [layer.weight for layer in layers], [layer.bias for layer in layers])
 
 
 class Encoder(nn.Module):

@@ -7,6 +7,7 @@ names the block in front of the losses, as in `style_discriminator`. `discrimina
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from aae import objectives
+from aae.arithmetic import gradients_for, twice
 from aae.config import Adversarial
 from aae.networks import Discriminator
 from aae.phases import Batch, Losses, Model, Weight
@@ -43,7 +45,8 @@ def discriminator_losses(
     penalised = game.gradient_penalty > 0 and torch.is_grad_enabled()  # no gradients while evaluating
     at_samples = penalised and game.penalty == "zero"
     shown = torch.cat([real, fake]).requires_grad_(at_samples)  # together: one pass through the network, not two
-    says = discriminate(shown)
+    with twice() if at_samples else contextlib.nullcontext():
+        says = discriminate(shown)
     real_says, fake_says = says.chunk(2)
     losses = {_named("discriminator", block): _told_apart(real_says, fake_says, game)}
     if at_samples:
@@ -72,7 +75,8 @@ def _between(discriminate: Discriminate, real: Tensor, fake: Tensor) -> Tensor:
     halfway needs no draw of its own, and stays away from both sides.
     """
     points = ((real + fake) / 2).requires_grad_()
-    (slopes,) = torch.autograd.grad(discriminate(points).sum(), points, create_graph=True)
+    with twice(), gradients_for(()):
+        (slopes,) = torch.autograd.grad(discriminate(points).sum(), points, create_graph=True)
     return objectives.slope_penalty(slopes)
 
 
