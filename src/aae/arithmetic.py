@@ -1,7 +1,7 @@
 """Dense layers at the rate of the processor's matrix products, forwards and backwards.
 
-`dense` runs a whole stack of linear layers with ReLU between them as one function of autograd. Under bfloat16 autocast it
-keeps a bfloat16 copy of each weight until the weight moves, passes bfloat16 from layer to layer, and gives float32
+`dense` runs a whole stack of linear layers with ReLU between them as one function of autograd. Under bfloat16 autocast
+it keeps a bfloat16 copy of each weight until the weight moves, passes bfloat16 from layer to layer, and gives float32
 gradients; autocast itself casts a weight anew in every phase and turns its gradient around, which costs as much as the
 products do. In float32 it takes oneDNN's products, which are the faster ones on many processors.
 
@@ -22,8 +22,8 @@ from torch.nn import functional as F
 CODE_WIDTH = 64
 """A layer with at most this many inputs or outputs works in float32 under bfloat16 arithmetic.
 
-bfloat16 keeps eight bits, so a code in (-2, 2) would fall on steps of up to 0.008, coarser than the differences the game
-is about. These layers are narrow, so float32 costs little.
+bfloat16 keeps eight bits, so a code in (-2, 2) would fall on steps of up to 0.008, coarser than the differences the
+game is about. These layers are narrow, so float32 costs little.
 """
 
 

@@ -13,6 +13,7 @@ from aae.arithmetic import dense
 from aae.heads import Heads
 from aae.objectives import wide
 
+
 class MLP(nn.Sequential):
     """Linear layers with ReLU between them and none at the end.
 

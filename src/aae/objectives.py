@@ -136,7 +136,8 @@ def gradient_penalty(logits: Tensor, inputs: Tensor) -> Tensor:
     """Half the squared norm of the discriminator's gradient at `inputs`, mean over rows.
 
     R1 at prior samples and R2 at codes (Mescheder et al. 2018, "Which Training Methods for GANs do actually
-    Converge?", section 4.1). `inputs` [batch, latent] must require gradients; the result can be differentiated.
+    Converge?", section 4.1). `inputs` [batch, latent] must require gradients; the result can be differentiated
+    where the network ran inside `arithmetic.twice`.
     """
     with gradients_for(()):
         (slope,) = torch.autograd.grad(logits.sum(), inputs, create_graph=True)

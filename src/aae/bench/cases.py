@@ -75,9 +75,7 @@ def _case(name: str, config: Config, shape: tuple[int, ...], networks: Callable[
 def mlp(batch: int) -> Case:
     """The post's networks on rows of 784 bytes."""
     config = replace(recipes.mnist_2d_uniform_post(), {"batch_size": batch, "epochs": 1000})
-    return _case(
-        f"dense 784-1000-1000-2, batch {batch}", config, (28, 28), lambda: plain.dense(784), peer=True
-    )
+    return _case(f"dense 784-1000-1000-2, batch {batch}", config, (28, 28), lambda: plain.dense(784), peer=True)
 
 
 def conv(batch: int = 128) -> Case:

@@ -34,9 +34,7 @@ class Measured:
         return median(a / b for a, b in zip(self.times[slow], self.times[fast], strict=True))
 
 
-def measure(
-    case: Case, device: torch.device, rounds: int = 7, told: Callable[[str], None] | None = None
-) -> Measured:
+def measure(case: Case, device: torch.device, rounds: int = 7, told: Callable[[str], None] | None = None) -> Measured:
     """Run every contender once in each of the rounds."""
     keep_freed_memory()
     ready: dict[str, Steps] = {}

@@ -1,4 +1,4 @@
-"""The post's algorithm as one would write it down in plain PyTorch, and the same networks in Pythae, to run beside ours.
+"""The post's algorithm as one would write it down in plain PyTorch, and the same networks in Pythae.
 
 Networks, optimizers, batch size and data are the same for all; only the way to compute is each one's own.
 """
@@ -45,11 +45,18 @@ def dense(features: int, hidden: int = 1000, latent: int = 2) -> Networks:
 
 
 def convolutional(channels: tuple[int, ...] = (32, 64, 128), latent: int = 2) -> Networks:
-    """Convolutions for images of 3 x 32 x 32, layer for layer those of `aae.convolution` with one dense layer of 256."""
+    """For images of 3 x 32 x 32, layer for layer the networks of `aae.convolution` with one dense layer of 256."""
     a, b, c = channels
     encoder = nn.Sequential(
         nn.Unflatten(1, (3, 32, 32)),
-        *(nn.Conv2d(3, a, 3, 2, 1), nn.ReLU(), nn.Conv2d(a, b, 3, 2, 1), nn.ReLU(), nn.Conv2d(b, c, 3, 2, 1), nn.ReLU()),
+        *(
+            nn.Conv2d(3, a, 3, 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(a, b, 3, 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(b, c, 3, 2, 1),
+            nn.ReLU(),
+        ),
         *(nn.Flatten(), nn.Linear(c * 16, 256), nn.ReLU(), nn.Linear(256, latent)),
     )
     decoder = nn.Sequential(
@@ -111,7 +118,7 @@ def pythae_loop(networks: Networks, rows: Tensor, batch: int, latent: int = 2) -
 
     logging.disable(logging.INFO)
 
-    class Encoder(BaseEncoder):
+    class Encoder(BaseEncoder):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.body, self.latent_dim = networks.encoder, latent
@@ -120,7 +127,7 @@ def pythae_loop(networks: Networks, rows: Tensor, batch: int, latent: int = 2) -
             z = self.body(x.flatten(1))
             return ModelOutput(embedding=z, log_covariance=torch.zeros_like(z))
 
-    class Decoder(BaseDecoder):
+    class Decoder(BaseDecoder):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.body = networks.decoder
@@ -128,7 +135,7 @@ def pythae_loop(networks: Networks, rows: Tensor, batch: int, latent: int = 2) -
         def forward(self, z: Tensor) -> Any:
             return ModelOutput(reconstruction=self.body(z))
 
-    class Discriminator(BaseDiscriminator):
+    class Discriminator(BaseDiscriminator):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.body = networks.discriminator

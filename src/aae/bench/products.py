@@ -8,7 +8,6 @@ from aae.bench.plain import Steps
 from aae.hardware import precision_of
 
 
-
 def dense_products(batch: int, device: torch.device, features: int = 784, hidden: int = 1000) -> Steps:
     """Every wide product of one three-phase step on the post's networks, each with matrices of its own.
 
