@@ -154,7 +154,9 @@ def test_only_the_game_takes_steps() -> None:
 
 
 def test_only_the_step_computes_gradients_of_weights_and_moves_optimizers() -> None:
-    assert [name_of(file) for file in FILES if {"backward", "step", "zero_grad"} & calls(file)] == ["phases.py"]
+    """Beside the plain loop that the benchmark runs ours against, which is there to do it the usual way."""
+    found = [name_of(file) for file in FILES if {"backward", "step", "zero_grad"} & calls(file)]
+    assert found == ["bench/plain.py", "phases.py"]
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if name_of(file).startswith("models/")], ids=name_of)

@@ -142,3 +142,13 @@ def test_only_what_is_asked_for_is_computed(enabled: bool) -> None:
     assert torch.equal(x.grad, whole)  # type: ignore[arg-type]
     with gradients_for([biases[2]]), pytest.raises(RuntimeError, match="not have been used"):
         torch.autograd.grad(y.float().sum(), weights[0])
+
+
+def test_a_weight_made_from_another_one_passes_its_gradient_on() -> None:
+    torch.manual_seed(0)
+    layer = torch.nn.utils.parametrizations.spectral_norm(torch.nn.Linear(80, 96))
+    original = layer.parametrizations.weight.original
+    y = dense(torch.randn(4, 80), [layer.weight], [layer.bias])
+    with gradients_for([original]):
+        y.sum().backward(inputs=[original])
+    assert original.grad.abs().sum() > 0  # type: ignore[union-attr]

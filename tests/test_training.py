@@ -20,7 +20,7 @@ import aae
 from aae.checkpoint import RunDirectory
 from aae.config import Config, replace, to_dict
 from aae.data import Dataset
-from aae.errors import Interrupted, RunError, TrainingError
+from aae.errors import ConfigError, Interrupted, RunError, TrainingError
 from aae.game import Game, schedule
 from aae.training import Progress, free_directory
 
@@ -290,3 +290,9 @@ def test_twenty_kills_at_random_instants_change_nothing(tmp_path: Path, digits: 
             path = tmp_path / f"killed-{trial}"
     assert kills == 20
     assert digest(path) == digest(tmp_path / "whole")
+
+
+def test_tf32_is_refused_where_there_is_no_gpu_for_it(tmp_path: Path, digits: Dataset) -> None:
+    with pytest.raises(ConfigError, match="tf32 needs a CUDA GPU"):
+        aae.train(tiny(precision="tf32", device="cpu"), tmp_path / "run", data=digits)
+    assert not (tmp_path / "run").exists()

@@ -153,8 +153,9 @@ def twice() -> Iterator[None]:
         _twice = before
 
 
-def _asked(parameter: Tensor) -> bool:
-    return parameter.requires_grad and (_wanted is None or id(parameter) in _wanted)
+def _asked(weight: Tensor) -> bool:
+    """Whether the gradient is asked for. A weight made from others, as under spectral normalisation, passes it on."""
+    return weight.requires_grad and (not weight.is_leaf or _wanted is None or id(weight) in _wanted)
 
 
 def in_half(weight: Tensor) -> Tensor:

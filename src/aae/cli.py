@@ -6,6 +6,7 @@ torch is imported inside the commands that need it, so that help appears at once
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 import json
 import os
@@ -84,6 +85,8 @@ class Train:
     """Print nothing but errors."""
     live: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print the address of a page that shows the latent space while it trains, with pause, save, stop and rates."""
+    dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Train nothing: print what the run would cost (parameters, memory, time), and its settings as TOML."""
     settings: Annotated[Config, tyro.conf.arg(name="")] = field(default_factory=Config)
 
 
@@ -103,11 +106,22 @@ def train(arguments: Sequence[str]) -> None:
         console.say(
             f"batch_size = {settings.batch_size} is more than the {rows} training rows: a step takes all of them"
         )
+    if chosen.dry_run:
+        return _dry_run(settings, data)
     out = chosen.out or training.free_directory(settings.recipe)
     live = _live(out, data) if chosen.live else None
     with console.training() as listener:
         run = training.train(settings, out, data=data, listener=listener, steer=None if live is None else live.steer)
     _finish(run, data, console, chosen.compare, live)
+
+
+def _dry_run(settings: Config, data: Dataset) -> None:
+    """The plan as comments before the settings, so that all of it is a file for --config."""
+    from aae.plan import plan
+    from aae.training import batch_size
+
+    settings = config.replace(settings, {"batch_size": batch_size(settings, data)})
+    _print("\n".join([*(f"# {line}" for line in plan(settings, data).lines()), "", *config.toml(settings)]))
 
 
 def resume(
@@ -277,6 +291,29 @@ def export(
     _print(f"wrote {explorer}, {said}")
 
 
+def bench(
+    case: Annotated[
+        list[Literal["dense-128", "dense-512", "conv-128"]],
+        tyro.conf.arg(help="What to measure; everything if none is named."),
+    ] = [],  # noqa: B006
+    rounds: Annotated[int, tyro.conf.arg(help="How often each contender runs, in turn with the others.")] = 7,
+    device: str = "auto",
+    threads: Annotated[int, tyro.conf.arg(help="Processor threads (0: PyTorch's own choice).")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Measure how fast training is on this machine, beside a plain loop and its own matrix products."""
+    from aae import bench
+    from aae.hardware import device_of, using_threads
+
+    if rounds < 1:
+        raise ConfigError(f"--rounds must be 1 or more, got {rounds}")
+    where = device_of(device)
+    told = None if quiet else functools.partial(print, file=sys.stderr)
+    with using_threads(threads):
+        measured = [bench.measure(bench.CASES[name](), where, rounds, told) for name in case or bench.CASES]
+        _print(f"{bench.machine(where)}\n\n{bench.table(measured)}")
+
+
 def list_recipes() -> None:
     """List the recipes, a line each."""
     width = max(map(len, recipes.RECIPES))
@@ -327,6 +364,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "impute": impute,
     "explore": explore,
     "export": export,
+    "bench": bench,
     "recipes": list_recipes,
     "priors": list_priors,
 }

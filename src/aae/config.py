@@ -333,8 +333,9 @@ class Config:
     """Seed of weights, shuffles, noise and prior samples."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """How the learning rates go from their start towards zero over all steps."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic of the matrix products; `auto`: bf16 where the processor has it. Weights and losses are fp32."""
+    precision: Literal["auto", "fp32", "tf32", "bf16"] = "auto"
+    """Arithmetic of the matrix products; `auto`: bf16 where the processor or GPU has it natively, else fp32; tf32 is
+    for CUDA GPUs. Weights, codes and losses are fp32."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
     threads: int = 0
@@ -570,6 +571,16 @@ def to_dict(config: Config) -> Pairs:
     return out
 
 
+def toml(config: Config) -> list[str]:
+    """The settings that this run uses as lines of TOML; what is None, for which TOML has no word, is left out."""
+    return [f"{key} = {_show(value)}" for key, value in _pairs(to_dict(config)) if value is not None]
+
+
+def _pairs(values: Pairs, prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in values.items():
+        yield from _pairs(value, f"{prefix}{key}.") if isinstance(value, dict) else ((f"{prefix}{key}", value),)
+
+
 def from_dict(cls: type[T], values: Any, base: T | None = None, where: str = "") -> T:
     """Build `cls` from nested dicts (JSON, TOML), starting from `base`; every key and type is checked.
 
@@ -647,9 +658,8 @@ def _convert(kind: Any, value: Any, key: str) -> Any:
     raise ConfigError(f"{key} must be {name}, got {_show(value)}")
 
 
-def _leaves(values: Pairs, prefix: str = "") -> Iterable[str]:
-    for key, value in values.items():
-        yield from _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else (f"{prefix}{key}",)
+def _leaves(values: Pairs) -> Iterable[str]:
+    return (key for key, _ in _pairs(values))
 
 
 def load_file(path: str | Path) -> Pairs:

@@ -146,12 +146,21 @@ class Game:
         if self.data.y is None:
             return None
         hidden = np.setdiff1d(self.data.splits.train, self.data.labelled)
-        return self.data.y.index_fill(0, torch.from_numpy(hidden), -1)
+        return self.data.y.index_fill(0, torch.from_numpy(hidden), -1).to(self.resident.device)
+
+    @cached_property
+    def resident(self) -> Tensor:
+        """The rows in their own type, on the device if they fit there: a step then moves nothing but row numbers."""
+        if self.device.type != "cuda":
+            return self.data.x
+        free, _ = torch.cuda.mem_get_info(self.device)
+        fits = self.data.x.nbytes < free // 2  # the other half is for the networks and what a step needs
+        return self.data.x.to(self.device) if fits else self.data.x
 
     def batch(self, rows: Tensor, generator: torch.Generator) -> Batch:
         """Rows by index, scaled on the device."""
-        labels = None if self.labels is None else self.labels[rows].to(self.device)
-        given, hide = self.data.x[rows].to(self.device), self.config.data.hide
+        labels = None if self.labels is None else self.labels[rows.to(self.labels.device)].to(self.device)
+        given, hide = self.resident[rows.to(self.resident.device)].to(self.device), self.config.data.hide
         x, known, progress = self.scaling.apply(given), self.scaling.known(given), self.step / self.steps
         if hide == 0:
             return Batch(x, generator, labels, progress, known=known)
@@ -206,7 +215,7 @@ class Game:
     def order(self, epoch: int) -> Tensor:
         """The training rows, shuffled for this epoch, [n] int64: a function of the seed and the epoch alone."""
         shuffle = np.random.Generator(np.random.PCG64([self.config.seed, epoch]))
-        return torch.from_numpy(shuffle.permutation(self.data.splits.train))
+        return torch.from_numpy(shuffle.permutation(self.data.splits.train)).to(self.resident.device)
 
     @torch.no_grad()
     def held_out_losses(self, epoch: int, precision: torch.dtype) -> Row:

@@ -19,10 +19,13 @@ from aae.data import MEMORY, Dataset, Splits, dataset, load
 from aae.diagnosis import Verdict, diagnose
 from aae.errors import Interrupted, RunError
 from aae.game import Game, Row
-from aae.hardware import device_of, keep_freed_memory, precision_of, using_threads
+from aae.hardware import device_of, float32_products, keep_freed_memory, precision_of, using_threads
 from aae.inference import Run
 from aae.memory import MemoryRun
 from aae.priors import with_content
+
+LOOK_EVERY = 5.0
+"""Seconds between two looks at the losses within an epoch on an accelerator, which has to be waited for each time."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ def train(
     config = dataclasses.replace(config, prior=with_content(config.prior))
     path = free_directory(config.recipe) if out is None else Path(out)
     device = device_of(config.device)
+    precision_of(config.precision, device)  # refused here rather than after a directory was made
     game = Game.new(config, data, device)
     directory = RunDirectory.create(
         path,
@@ -170,7 +174,8 @@ def batch_size(config: Config, data: Dataset) -> int:
 def _continue(directory: RunDirectory, game: Game, listener: Listener | None, steer: Steer | None) -> Run:
     """Train from where `game` stands to the end, saving as it goes."""
     keep_freed_memory()
-    with directory.lock(), using_threads(game.config.threads), Stop() as stop:
+    exact = float32_products(game.config.precision, game.device)
+    with directory.lock(), using_threads(game.config.threads), exact, Stop() as stop:
         if game.step == 0:
             game.keep_frame(0)
             game.save(directory)  # a run can be resumed from its first moment
@@ -182,14 +187,14 @@ def _loop(
     directory: RunDirectory | MemoryRun, game: Game, listener: Listener | None, steer: Steer | None, stop: Stop
 ) -> None:
     config, precision = game.config, precision_of(game.config.precision, game.device)
-    checks = 1 if game.device.type == "cpu" else 20  # looking at a loss makes the host wait for an accelerator
-    saved = started = time.perf_counter()
+    saved = looked = started = time.perf_counter()
     while not game.finished:
         epoch, position = divmod(game.step, game.steps_per_epoch)
         order = game.order(epoch)
         for i in range(position, game.steps_per_epoch):
             game.take_step(order[i * config.batch_size : (i + 1) * config.batch_size], precision)
-            if game.step % checks == 0:
+            if game.device.type == "cpu" or started - looked > LOOK_EVERY:
+                looked = started
                 game.check_finite()
             if listener is not None and i < game.steps_per_epoch - 1:
                 listener(Progress(epoch + 1, config.epochs, game.step, game.steps, game.mean_losses))

@@ -1,0 +1,126 @@
+"""What a run will cost, before it is begun: parameters, memory, and time for an epoch."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+
+from aae.config import Config
+from aae.data import Dataset
+from aae.game import Game
+from aae.hardware import device_of, float32_products, keep_freed_memory, precision_of, using_threads
+
+SECONDS, STEPS = 3.0, 50
+"""Steps are tried for about this long, and at most this many of them."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """parameters: by network. Bytes of what stays in memory all the time, of the data among it, and of what one step
+    takes beside that (None where the device does not tell). seconds: of an epoch, by the median of a few steps."""
+
+    parameters: dict[str, int]
+    weights: int
+    gradients: int
+    optimizers: int
+    data: int
+    step: int | None
+    steps_per_epoch: int
+    epochs: int
+    seconds: float
+    device: str
+    precision: str
+
+    @property
+    def total(self) -> int:
+        """Bytes that the run needs on the device, without what the programs themselves take."""
+        return self.weights + self.gradients + self.optimizers + self.data + (self.step or 0)
+
+    def lines(self) -> list[str]:
+        """For people, a subject a line."""
+        networks = ", ".join(f"{name} {count:,}" for name, count in self.parameters.items())
+        beside = "" if self.step is None else f", {size(self.step)} for a step"
+        return [
+            f"parameters: {sum(self.parameters.values()):,} ({networks})",
+            f"memory: {size(self.total)} ({size(self.weights)} weights, {size(self.gradients)} gradients, "
+            f"{size(self.optimizers)} optimizers, {size(self.data)} data{beside})",
+            f"time: about {duration(self.seconds)} for an epoch of {self.steps_per_epoch:,} steps, "
+            f"{duration(self.seconds * self.epochs)} for {self.epochs} epochs, on {self.device} in {self.precision}",
+        ]
+
+
+def plan(config: Config, data: Dataset) -> Plan:
+    """Build the model, take a few steps with it, and throw it away; nothing is written.
+
+    Raises ConfigError like `training.train`.
+    """
+    device = device_of(config.device)
+    precision = precision_of(config.precision, device)
+    with using_threads(config.threads), float32_products(config.precision, device):
+        keep_freed_memory()
+        game = Game.new(config, data, device)
+        seconds, most = _tried(game, precision)
+    weights = sum(p.nbytes for p in game.model.parameters())
+    optimizers = sum(
+        value.nbytes
+        for optimizer in game.optimizers.values()
+        for state in optimizer.state.values()
+        for value in state.values()
+        if isinstance(value, torch.Tensor)
+    )
+    held = 2 * weights + optimizers + game.resident.nbytes
+    return Plan(
+        parameters={name: _count(module) for name, module in game.model.named_children() if _count(module)},
+        weights=weights,
+        gradients=weights,
+        optimizers=optimizers,
+        data=game.resident.nbytes,
+        step=None if most is None else max(0, most - held),
+        steps_per_epoch=game.steps_per_epoch,
+        epochs=config.epochs,
+        seconds=seconds * game.steps_per_epoch,
+        device=str(device),
+        precision={torch.bfloat16: "bf16", torch.float32: "fp32"}[precision],
+    )
+
+
+def _tried(game: Game, precision: torch.dtype) -> tuple[float, int | None]:
+    """Seconds of a step, and the most memory that was taken meanwhile where the device tells."""
+    cuda = game.device.type == "cuda"
+    if cuda:
+        torch.cuda.reset_peak_memory_stats(game.device)
+    order, times, begun = game.order(0), list[float](), time.perf_counter()
+    size = game.config.batch_size
+    for i in range(max(1, min(STEPS, game.steps_per_epoch))):
+        start = time.perf_counter()
+        game.take_step(order[i * size : (i + 1) * size], precision)
+        if cuda:
+            torch.cuda.synchronize(game.device)
+        times.append(time.perf_counter() - start)
+        if time.perf_counter() - begun > SECONDS:
+            break
+    return median(times[len(times) // 4 :]), torch.cuda.max_memory_allocated(game.device) if cuda else None
+
+
+def _count(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def size(number: int) -> str:
+    """Bytes for people: 1.2 MB."""
+    for unit, power in (("GB", 9), ("MB", 6), ("kB", 3)):
+        if number >= 10**power:
+            return f"{number / 10**power:.1f} {unit}"
+    return f"{number} bytes"
+
+
+def duration(seconds: float) -> str:
+    """A time for people: 12 s, 3.5 minutes, 2.1 hours."""
+    if seconds < 1:
+        return f"{seconds * 1e3:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

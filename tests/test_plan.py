@@ -1,0 +1,59 @@
+"""What a run will cost is said before it is begun, and the settings come out as a file that goes in again."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from conftest import tiny
+
+from aae import cli
+from aae.config import Config, from_dict, toml
+from aae.data import Dataset
+from aae.plan import duration, plan, size
+
+
+def test_parameters_and_memory_are_those_of_the_model(digits: Dataset) -> None:
+    found = plan(tiny(), digits)
+    assert found.parameters == {
+        "encoder": 64 * 32 + 32 + 32 * 2 + 2,
+        "decoder": 2 * 32 + 32 + 32 * 64 + 64,
+        "discriminator": 2 * 32 + 32 + 32 + 1,
+    }
+    count = sum(found.parameters.values())
+    assert found.weights == 4 * count
+    # Adam keeps two moments of what each of three phases trains, the encoder's twice, and a counter for each tensor.
+    moments = 2 * 4 * (count + found.parameters["encoder"])
+    assert moments <= found.optimizers <= moments + 4 * 100
+    assert found.data == digits.x.nbytes
+    assert found.seconds > 0
+    assert found.steps_per_epoch == len(digits.splits.train) // 128
+
+
+def test_a_dry_run_writes_nothing_and_prints_settings_that_train_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = ["train", "--dry-run", "--quiet", "--epochs", "3", "--model.encoder", "16", "--model.decoder", "16", "8"]
+    assert cli.main(line) == 0
+    printed = capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+    assert "parameters:" in printed
+    assert "memory:" in printed
+    assert "time: about" in printed
+    settings = from_dict(Config, tomllib.loads(printed))
+    assert (settings.epochs, settings.model.encoder, settings.model.decoder) == (3, (16,), (16, 8))
+    assert toml(settings) == printed[printed.index("\n\n") + 2 :].splitlines()
+
+
+@pytest.mark.parametrize(("number", "said"), [(12, "12 bytes"), (1234, "1.2 kB"), (5_000_000, "5.0 MB")])
+def test_sizes_for_people(number: int, said: str) -> None:
+    assert size(number) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.25, "250 ms"), (12, "12 s"), (210, "3.5 minutes"), (7560, "2.1 hours")]
+)
+def test_times_for_people(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
