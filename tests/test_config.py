@@ -21,6 +21,7 @@ from aae import recipes
 from aae.config import (
     Adversarial,
     Config,
+    Corruption,
     Data,
     DataSpec,
     Model,
@@ -41,7 +42,7 @@ from aae.config import (
 )
 from aae.errors import ConfigError
 
-KINDS = ("aae", "autoencoder", "vae")
+KINDS = ("aae", "supervised", "semi-supervised", "clustering", "autoencoder", "vae")
 POSITIVE = st.floats(1e-6, 1e6)
 NOT_NEGATIVE = st.just(0.0) | POSITIVE
 WIDTHS = st.lists(st.integers(1, 2000), max_size=4).map(tuple)
@@ -112,6 +113,8 @@ def configs(draw: st.DrawFn) -> Config:
             draw(st.floats(0, 0.5)),
             draw(st.none() | st.floats(1e-3, 0.5)),
             draw(st.integers(0, 2**40)),
+            draw(st.none() | st.integers(1, 10**6)),
+            draw(st.integers(0, 2**40)),
         ),
         model=Model(
             draw(choice(Model, "kind")),
@@ -131,10 +134,16 @@ def configs(draw: st.DrawFn) -> Config:
             draw(choice(Reconstruction, "loss")), draw(choice(Reconstruction, "reduction")), draw(POSITIVE)
         ),
         adversarial=draw(adversaries()),
-        optimizer=Optimizers(draw(optimizers()), draw(optimizers()), draw(optimizers())),
+        corruption=Corruption(draw(NOT_NEGATIVE), draw(st.floats(0, 0.9))),
+        optimizer=Optimizers(*(draw(optimizers()) for _ in PHASES)),
     )
     if config.model.kind == "vae":
         config = dataclasses.replace(config, prior=Prior("gaussian", config.prior.scale))
+    if config.model.kind == "clustering":
+        config = replace(config, {"model.clusters": draw(st.integers(2, 64))})
+    if config.schedule == "steps":
+        at = draw(st.sets(st.integers(1, 100), min_size=1, max_size=3))
+        config = replace(config, {"schedule_epochs": tuple(sorted(at))})
     defaults = flatten(Config())
     for _ in range(2):  # a setting put back may leave another one without use
         ignored = unused(config)
@@ -351,6 +360,10 @@ NUMBERS = (math.nan, math.inf, -math.inf)
 RANGES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "epochs": ((1, 10**9), (0, -1)),
     "batch_size": ((1,), (0, -128)),
+    "labelled_batch_size": ((1,), (0,)),
+    "schedule_epochs": (((), (1,), (50, 80)), ((0,), (80, 50), (5, 5))),
+    "corruption.noise": ((0.0, 1e9), (-1e-9, *NUMBERS)),
+    "corruption.dropout": ((0.0, 0.9), (1.0, -0.1, *NUMBERS)),
     "seed": ((0, 2**63 - 1), (-1, 2**63)),
     "threads": ((0, 64), (-1,)),
     "save_every": ((0.0, 3600.0), (-1.0, *NUMBERS)),
@@ -362,6 +375,7 @@ RANGES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     **{f"data.{name}": (((), ("age", "town")), ()) for name in ("columns", "drop", "categories")},
     "data.hide": ((0.0, 0.9), (-0.1, 1.0, *NUMBERS)),
     "model.latent": ((1,), (0, -2)),
+    "model.clusters": ((0, 2), (1, -1)),
     "model.posterior_noise": ((1,), (0,)),
     "model.encoder": (((), (1,)), ((0,), (10, -1))),
     "model.channels": (((1,), (8, 16)), ((), (0,), (10, -1))),
@@ -451,6 +465,11 @@ CASES: dict[str, dict[str, Any]] = {
     "aae-picture-read": {"prior.kind": "picture", "prior.content": "shape:AAAA"},
     "aae-points": {"prior.kind": "points", "prior.file": "cloud.npy"},
     "aae-product": {"prior.kind": "product", "prior.blocks": ("a=gaussian:2",)},
+    "supervised": {"model.kind": "supervised", "model.posterior": "noise"},
+    "semi-supervised": {"model.kind": "semi-supervised", "optimizer.classification.kind": "sgd"},
+    "semi-supervised-few": {"model.kind": "semi-supervised", "data.labelled": 100},
+    "clustering": {"model.kind": "clustering", "model.clusters": 4},
+    "aae-steps": {"schedule": "steps", "schedule_epochs": (3,)},
 }
 OTHER: dict[str, Any] = {
     **{key: next(v for v in good if v not in (0, 0.0, ())) for key, (good, _) in RANGES.items()},

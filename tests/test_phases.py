@@ -35,6 +35,16 @@ MODELS = {
         adversarial__phases="joint",
         adversarial__gradient_penalty=0.1,
     ),
+    "aae-denoising": tiny(corruption__noise=0.3, corruption__dropout=0.2),
+    "supervised": tiny(model__kind="supervised"),
+    "supervised-penalised": tiny(
+        model__kind="supervised", model__posterior="gaussian", adversarial__gradient_penalty=0.1
+    ),
+    "semi-supervised": tiny(model__kind="semi-supervised", prior__kind="gaussian"),
+    "semi-supervised-penalised": tiny(
+        model__kind="semi-supervised", adversarial__input_noise=0.1, adversarial__gradient_penalty=0.1
+    ),
+    "clustering": tiny(model__kind="clustering", model__clusters=4),
     "autoencoder": tiny(model__kind="autoencoder"),
     "vae": tiny(model__kind="vae", prior__kind="gaussian", reconstruction__reduction="sum"),
     "vae-mean": tiny(model__kind="vae", prior__kind="gaussian"),
@@ -47,7 +57,10 @@ def made(config: Config, spec: DataSpec = SPEC) -> Model:
 
 
 def batch_of(n: int = 32, seed: int = 0) -> Batch:
-    return Batch(torch.rand(n, 12, generator=torch.Generator().manual_seed(seed)), torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.rand(n, 12, generator=torch.Generator().manual_seed(seed))
+    y = torch.arange(n) % 3
+    return Batch(x, generator, y, labelled=Batch(x[:6] + 0.1, generator, y[:6]))
 
 
 def optimizers_of(config: Config, model: Model) -> dict[str, torch.optim.Optimizer]:
@@ -93,7 +106,13 @@ def test_shapes_in_and_out(name: str) -> None:
     model, batch = made(MODELS[name]), batch_of(7)
     assert model.encode(batch.x).shape == (7, 2)
     assert model.sample_codes(batch).shape == (7, 2)
-    assert model.decode(model.encode(batch.x)).shape == (7, 12)
+    code = model.encode(batch.x)
+    beside = torch.eye(model.beside)[torch.arange(7) % model.beside] if model.beside else torch.empty(7, 0)
+    assert model.decode(torch.cat([code, beside], 1)).shape == (7, 12)
+    if model.classifies:
+        q = model.class_probabilities(batch.x)
+        assert q.shape == (7, model.beside)
+        torch.testing.assert_close(q.sum(1), torch.ones(7))
     assert torch.equal(model.encode(batch.x), model.encode(batch.x))
     assert model.stochastic == (not torch.equal(model.sample_codes(batch_of(7, 1)), model.encode(batch_of(7, 1).x)))
 

@@ -39,6 +39,11 @@ VARIANTS = {
     "vae": tiny(model__kind="vae", prior__kind="gaussian"),
     "autoencoder": tiny(model__kind="autoencoder"),
     "convolutional": tiny(model__network="conv", model__channels=(4, 8)),
+    "denoising": tiny(corruption__noise=0.3, corruption__dropout=0.2),
+    "steps": tiny(schedule="steps", schedule_epochs=(1,)),
+    "supervised": tiny(model__kind="supervised", adversarial__input_noise=0.1),
+    "semi-supervised": tiny(model__kind="semi-supervised", labelled_batch_size=30, corruption__noise=0.3),
+    "clustering": tiny(model__kind="clustering", model__clusters=4),
 }
 
 
@@ -226,6 +231,18 @@ def test_schedules() -> None:
     assert [schedule("constant", p) for p in (0.0, 0.5, 1.0)] == [1, 1, 1]
     assert [schedule("linear", p) for p in (0.0, 0.5, 1.0)] == [1, 0.5, 0]
     assert [schedule("cosine", p) for p in (0.0, 0.5, 1.0)] == pytest.approx([1, 0.5, 0])
+    assert [schedule("steps", p, (0.5, 0.75)) for p in (0.0, 0.49, 0.5, 0.75)] == pytest.approx([1, 1, 0.1, 0.01])
+
+
+def test_rates_fall_at_the_first_step_after_the_epoch(digits: Dataset) -> None:
+    config = tiny(epochs=7, schedule="steps", schedule_epochs=(3, 5))
+    game, seen = Game.new(config, digits, torch.device("cpu")), []
+    rows = torch.arange(4)
+    for _ in range(game.steps):
+        game.take_step(rows, torch.float32)
+        seen.append(game.optimizers["generator"].param_groups[0]["lr"] / config.optimizer.generator.learning_rate)
+    each = game.steps_per_epoch
+    assert seen == pytest.approx([1.0] * 3 * each + [0.1] * 2 * each + [0.01] * 2 * each)
 
 
 def test_every_setting_of_an_optimizer_reaches_it(digits: Dataset) -> None:

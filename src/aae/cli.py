@@ -46,6 +46,10 @@ Out = Annotated[
 ]
 OutArrays = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE", help="The .npz file to write.")]
 Count = Annotated[int, tyro.conf.arg(aliases=["-n"], help="How many rows to sample.")]
+OfClass = Annotated[
+    str | None,
+    tyro.conf.arg(metavar="CLASS", help="Class to sample, by name or number (default: any, equally likely)."),
+]
 Compare = Annotated[
     bool, tyro.conf.arg(help="Also train a plain autoencoder and a VAE to stand beside the run in the report.")
 ]
@@ -189,13 +193,13 @@ def doctor(
         Console(False).verdict(verdict, figures)
 
 
-def sample(run: RunPath, /, out: Out, n: Count = 64, seed: int = 0) -> None:
+def sample(run: RunPath, /, out: Out, n: Count = 64, seed: int = 0, y: OfClass = None) -> None:
     """Decode codes drawn from the prior: new rows in original units (.npz) or a picture (.png)."""
     from aae.files import ROWS, check_suffix, write_rows
 
     check_suffix(out, *ROWS)
     loaded = _run(run)
-    write_rows(out, loaded.spec, {"samples": loaded.sample(n, seed=seed)})
+    write_rows(out, loaded.spec, {"samples": loaded.sample(n, seed=seed, y=_class(loaded, y))})
     _print(f"wrote {n} samples to {out}")
 
 
@@ -248,6 +252,47 @@ def impute(run: RunPath, data: DataSource, /, out: Out, layout: Layout = "auto")
     filled = loaded.impute(given)
     write_table(out, loaded.table(filled) if isinstance(filled, np.ndarray) else filled)
     _print(f"wrote {len(filled)} rows, their gaps filled, to {out}")
+
+
+def predict(
+    run: RunPath, data: DataSource, /, out: OutArrays, data_dir: DataDir = None, layout: Layout = "auto"
+) -> None:
+    """Write the class or cluster of every row of DATA (arrays `predicted`, `probabilities`, known `labels`)."""
+    from aae.files import check_suffix, labels_of, write_arrays
+
+    check_suffix(out, ".npz")
+    loaded = _run(run)
+    raw = _read(data, data_dir, layout, loaded.config)
+    probabilities = loaded.predict_proba(raw.x)
+    found = {"predicted": probabilities.argmax(1), "probabilities": probabilities}
+    write_arrays(out, found | labels_of(raw))
+    _print(f"wrote the classes of {len(probabilities)} rows, out of {probabilities.shape[1]}, to {out}")
+
+
+def restyle(
+    run: RunPath,
+    data: DataSource,
+    /,
+    out: Out,
+    n: Annotated[int, tyro.conf.arg(aliases=["-n"], help="How many rows to restyle, from the first on.")] = 10,
+    data_dir: DataDir = None,
+    layout: Layout = "auto",
+) -> None:
+    """Decode the style of the first rows of DATA in every class (.npz, array `samples` [n, classes, ...], or .png)."""
+    from aae.files import check_suffix, write_arrays, write_restyled
+
+    check_suffix(out, ".npz", ".png")
+    loaded = _run(run)
+    raw = _read(data, data_dir, layout, loaded.config)
+    if n < 1:
+        raise ConfigError(f"-n must be 1 or more, got {n}")
+    rows = raw.x[:n]
+    found = loaded.restyle(rows)
+    if out.suffix.lower() == ".npz":
+        write_arrays(out, {"samples": found})
+    else:
+        write_restyled(out, loaded.spec, rows, found, loaded.class_names or [str(k) for k in range(found.shape[1])])
+    _print(f"wrote {len(found)} styles in {found.shape[1]} classes to {out}")
 
 
 def explore(
@@ -362,6 +407,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "decode": decode,
     "reconstruct": reconstruct,
     "impute": impute,
+    "predict": predict,
+    "restyle": restyle,
     "explore": explore,
     "export": export,
     "bench": bench,
@@ -506,6 +553,13 @@ def _run(path: Path) -> Run:
     from aae.inference import Run
 
     return Run.load(path)
+
+
+def _class(run: Run, written: str | None) -> int | None:
+    """The class on the line as a number; the run itself says what is wrong with one that it does not have."""
+    from aae.classes import class_number
+
+    return None if written is None else class_number(written, run.model.beside, run.class_names)
 
 
 def _read(source: str, data_dir: str | None, layout: Layout, settings: Config) -> Any:

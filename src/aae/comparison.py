@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from sklearn.decomposition import PCA
 
-from aae.config import Adversarial, Config, DataSpec, Optimizers, Prior, Reconstruction, to_dict
+from aae.config import Adversarial, Config, Corruption, DataSpec, Optimizers, Prior, Reconstruction, to_dict
 from aae.config import Model as ModelConfig
 from aae.data import Dataset, Scaling, original
 from aae.errors import RunError
-from aae.evaluation import Rows, measure, rows_of
+from aae.evaluation import Rows, known_classes, measure, rows_of
 from aae.inference import Run
 from aae.priors import Prior as PriorShape
 from aae.training import Listener, resume, train
@@ -57,6 +57,7 @@ def baseline(config: Config, spec: DataSpec, kind: Kind) -> Config:
         posterior_noise=default.posterior_noise,
         discriminator=default.discriminator,
         output="auto",
+        clusters=default.clusters,
     )
     likelihood = Reconstruction("bce" if spec.bounded else "gaussian", "sum")
     return dataclasses.replace(
@@ -64,8 +65,11 @@ def baseline(config: Config, spec: DataSpec, kind: Kind) -> Config:
         recipe=f"{config.recipe}-{kind}",
         data=dataclasses.replace(config.data, labelled=None, label_seed=0),  # baselines learn from no labels
         schedule="linear",
+        schedule_epochs=(),
+        labelled_batch_size=Config().labelled_batch_size,
         model=model,
         prior=Prior("gaussian", 1.0) if kind == "vae" else Prior(),
+        corruption=Corruption(),
         reconstruction=likelihood if kind == "vae" else Reconstruction("mse", "mean"),
         adversarial=Adversarial(),
         optimizer=Optimizers(),
@@ -98,7 +102,8 @@ def _trained(run: Run, data: Dataset, kind: Kind, listener: Listener | None) -> 
 
 
 def _of_run(run: Run, name: str, data: Dataset, training: Rows, held: Rows, prior: PriorShape) -> Compared:
-    train_codes, codes, decoded = run.encode(training.x), run.encode(held.x), run.reconstruct(held.x)
+    train_codes, codes = run.encode(training.x), run.encode(held.x)
+    decoded = run.reconstruct(held.x, known_classes(run, held))
     if run.config.model.kind == "autoencoder":
         drawn = _matched(codes, train_codes, prior)
         numbers = measure(data, training, held, train_codes, codes, decoded, drawn, prior)

@@ -81,8 +81,9 @@ class Data:
 class Model:
     """Which model, and how large its networks are."""
 
-    kind: Literal["aae", "autoencoder", "vae"] = "aae"
-    """Adversarial autoencoder, plain autoencoder, or variational autoencoder."""
+    kind: Literal["aae", "supervised", "semi-supervised", "clustering", "autoencoder", "vae"] = "aae"
+    """Adversarial autoencoder; one whose decoder is told the class (`supervised`), or whose encoder finds it
+    (`semi-supervised`, `clustering`); plain or variational autoencoder."""
     latent: int = 2
     """Number of dimensions of a code."""
     posterior: Literal["deterministic", "gaussian", "noise"] = "deterministic"
@@ -106,9 +107,12 @@ class Model:
     """First weights: Glorot uniform, or Gaussian with deviation `init_std`; biases start at zero."""
     init_std: float = 0.01
     """Standard deviation of the first weights under `init = normal`."""
+    clusters: int = 0
+    """Number of clusters that a model without labels sorts the rows into (2 or more)."""
 
     def __post_init__(self) -> None:
         _require(self.latent >= 1, f"latent must be 1 or more, got {self.latent}")
+        _require(self.clusters == 0 or self.clusters >= 2, f"clusters must be 2 or more, got {self.clusters}")
         _require(self.posterior_noise >= 1, f"posterior_noise must be 1 or more, got {self.posterior_noise}")
         _require(0 < self.init_std < math.inf, f"init_std must be above 0 and finite, got {self.init_std}")
         _require(len(self.channels) >= 1, "channels needs one number or more, such as 32 64 128")
@@ -223,6 +227,20 @@ def unused_by_prior(prior: Prior) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
+class Corruption:
+    """What is done to a row before the encoder sees it, while training; the decoder is held to the clean row."""
+
+    noise: float = 0.0
+    """Standard deviation of Gaussian noise added to each value (scaled units)."""
+    dropout: float = 0.0
+    """Share of the values set to zero, the others scaled up to make up for them (0 to below 1)."""
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.noise < math.inf, f"noise must be 0 or more and finite, got {self.noise}")
+        _require(0 <= self.dropout < 1, f"dropout must lie in 0 to below 1, got {self.dropout}")
+
+
+@dataclass(frozen=True)
 class Reconstruction:
     """How a decoded row is compared with the original."""
 
@@ -331,8 +349,12 @@ class Config:
     """Rows in one step; the rows left over at the end of an epoch wait for the next shuffle."""
     seed: int = 0
     """Seed of weights, shuffles, noise and prior samples."""
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    labelled_batch_size: int = 100
+    """Labelled rows in one step's classification phase; fewer labelled rows than that are all in every step."""
+    schedule: Literal["constant", "linear", "cosine", "steps"] = "constant"
     """How the learning rates go from their start towards zero over all steps."""
+    schedule_epochs: tuple[int, ...] = ()
+    """Epochs after which `schedule = steps` divides the learning rates by ten, in ascending order."""
     precision: Literal["auto", "fp32", "tf32", "bf16"] = "auto"
     """Arithmetic of the matrix products; `auto`: bf16 where the processor or GPU has it natively, else fp32; tf32 is
     for CUDA GPUs. Weights, codes and losses are fp32."""
@@ -345,6 +367,7 @@ class Config:
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     prior: Prior = field(default_factory=Prior)
+    corruption: Corruption = field(default_factory=Corruption)
     reconstruction: Reconstruction = field(default_factory=Reconstruction)
     adversarial: Adversarial = field(default_factory=Adversarial)
     optimizer: Optimizers = field(default_factory=Optimizers)
@@ -352,6 +375,14 @@ class Config:
     def __post_init__(self) -> None:
         _require(self.epochs >= 1, f"epochs must be 1 or more, got {self.epochs}")
         _require(self.batch_size >= 1, f"batch_size must be 1 or more, got {self.batch_size}")
+        _require(
+            self.labelled_batch_size >= 1, f"labelled_batch_size must be 1 or more, got {self.labelled_batch_size}"
+        )
+        at = self.schedule_epochs
+        _require(
+            all(a < b for a, b in zip((0, *at), at, strict=False)),
+            f"schedule_epochs must be 1 or more and ascending, got {at}",
+        )
         _require(0 <= self.seed < 2**63, f"seed must lie in 0 to 2^63 - 1, got {self.seed}")
         _require(self.threads >= 0, f"threads must be 0 or more, got {self.threads}")
         _require(
@@ -421,47 +452,65 @@ class DataSpec:
         return self.scaling == "range" and not self.columns
 
 
+WITH_DISCRIMINATOR = ("aae", "supervised", "semi-supervised", "clustering")
+WITH_CLASSIFICATION = ("semi-supervised",)
+WITH_CLUSTERS = ("clustering",)
+
+
 def learns_labels(config: Config) -> bool:
     """Whether training looks at the labels of the rows that `data.labelled` chooses."""
-    return config.model.kind == "aae" and config.prior.labels and "labels" not in unused_by_prior(config.prior)
+    kind, prior = config.model.kind, config.prior
+    by_prior = kind == "aae" and prior.labels and "labels" not in unused_by_prior(prior)
+    return by_prior or kind in WITH_CLASSIFICATION
 
 
 def unused(config: Config) -> dict[str, str]:
     """Dotted names (or groups) of the settings that this model ignores, each with the reason."""
-    kind, reasons = config.model.kind, {}
-    if kind != "aae":
+    kind, reasons = config.model.kind, dict[str, str]()
+    if kind not in WITH_DISCRIMINATOR:
         why = f"model.kind = {kind} has no discriminator"
         groups = ("model.discriminator", "adversarial", "optimizer.discriminator", "optimizer.generator")
         reasons.update(dict.fromkeys(groups, why))
+    if kind not in ("aae", "supervised"):
         reasons["model.posterior"] = f"model.kind = {kind} fixes the posterior"
     if kind == "autoencoder":
         reasons["prior"] = "a plain autoencoder has no prior"
     else:
         reasons |= {f"prior.{name}": why for name, why in unused_by_prior(config.prior).items()}
+    if kind != "aae":
+        reasons["prior.labels"] = "only model.kind = aae shapes the prior by labels"
     if kind == "vae":
         reasons["prior.covariance"] = "model.kind = vae needs an isotropic Gaussian"
-    if kind != "aae" or config.model.posterior != "noise":
+    if kind not in ("aae", "supervised") or config.model.posterior != "noise":
         reasons["model.posterior_noise"] = "only model.posterior = noise uses it"
     if config.model.network == "mlp":
         reasons["model.channels"] = "only model.network = conv or auto uses it"
+    if kind not in WITH_CLUSTERS:
+        reasons["model.clusters"] = f"model.kind = {kind} has no clusters"
     if config.model.init != "normal":
         reasons["model.init_std"] = "only model.init = normal uses it"
-    if kind == "aae" and config.adversarial.phases == "separate":
+    if config.schedule != "steps":
+        reasons["schedule_epochs"] = "only schedule = steps uses it"
+    if kind in WITH_DISCRIMINATOR and (kind != "aae" or config.adversarial.phases == "separate"):
         why = "only adversarial.phases = joint uses it"
         reasons.update(dict.fromkeys((f"adversarial.{k}" for k in ("balance", "weight", "final_weight")), why))
     if config.adversarial.objective != "cross-entropy":
         reasons["adversarial.label_smoothing"] = "only adversarial.objective = cross-entropy has labels"
     if config.adversarial.gradient_penalty == 0:
         reasons["adversarial.penalty"] = "adversarial.gradient_penalty is 0"
+    if kind in WITH_DISCRIMINATOR and kind != "aae":
+        reasons["adversarial.phases"] = f"model.kind = {kind} trains in separate phases, as in the paper"
     if kind == "aae" and config.adversarial.phases == "joint":
         reasons["optimizer.generator"] = "with adversarial.phases = joint the reconstruction optimizer takes the step"
     if not learns_labels(config):
-        reasons["data.labelled"] = f"model.kind = {kind} learns from no labels" + (
+        reasons["data.labelled"] = f"model.kind = {kind} has no use for a few labels" + (
             " without prior.labels" if kind == "aae" else ""
         )
+    if kind not in WITH_CLASSIFICATION:
+        why = f"model.kind = {kind} has no classification phase"
+        reasons["labelled_batch_size"] = reasons["optimizer.classification"] = why
     if config.data.labelled is None or not learns_labels(config):
         reasons["data.label_seed"] = "only data.labelled uses it"
-    reasons["optimizer.classification"] = f"model.kind = {kind} has no classification phase"
     for phase in typing.get_type_hints(Optimizers):
         if getattr(config.optimizer, phase).kind != "sgd":
             reasons[f"optimizer.{phase}.nesterov"] = "only kind = sgd uses it"
@@ -495,6 +544,12 @@ def check(config: Config) -> Config:
             "adversarial.objective = wasserstein needs a critic of bounded slope; set adversarial.gradient_penalty "
             "(with adversarial.penalty = one) or adversarial.spectral_norm."
         )
+    if config.model.kind in WITH_CLUSTERS and not config.model.clusters:
+        raise ConfigError(
+            f"model.kind = {config.model.kind} needs a number of clusters; set model.clusters to 2 or more"
+        )
+    if config.schedule == "steps" and not config.schedule_epochs:
+        raise ConfigError("schedule = steps needs schedule_epochs, the epochs after which the rates are divided by 10")
     if config.reconstruction.loss == "bce" and config.model.output == "linear":
         raise ConfigError("reconstruction.loss = bce needs probabilities; set model.output to sigmoid or auto.")
     return config

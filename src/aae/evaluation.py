@@ -70,7 +70,7 @@ def evaluate(run: Run, *, split: str = "test", data: Dataset | None = None, full
     distances, the last by the prior's deviation; `max_ks`, largest distance between the quantiles of an axis. Each has
     its `_floor`, and a test its `_p`. Reconstruction: `mse` per feature in scaled units, `r2` against the mean row,
     `ssim` of images. Codes: `knn_accuracy` of 5 neighbours, fitted on training codes; `trustworthiness` and
-    `continuity` of 12 neighbours on at most 2,000 rows.
+    `continuity` of 12 neighbours on at most 2,000 rows. Classes and clusters: see `classification`.
 
     full: also hold decoded samples against held-out rows, with floors and bad controls, which takes minutes on large
     data; see `aae.quality.sample_quality`.
@@ -83,7 +83,9 @@ def evaluate(run: Run, *, split: str = "test", data: Dataset | None = None, full
     found: dict[str, Any] = {"split": split, "rows": len(held), "seed": run.config.seed, "epochs": len(run.history)}
     found["training_seconds"] = sum(row["seconds"] for row in run.history)
     drawn = run.encode(held.x, sample=True)
-    found |= measure(data, train, held, run.encode(train.x), run.encode(held.x), run.reconstruct(held.x), drawn, prior)
+    decoded = run.reconstruct(held.x, known_classes(run, held))
+    found |= measure(data, train, held, run.encode(train.x), run.encode(held.x), decoded, drawn, prior)
+    found |= classification(run, data, held)
     if full and prior is not None:
         found |= quality(run, data, train, held)
     if run.spec.columns and prior is not None:
@@ -138,6 +140,39 @@ def measure(
     if prior is not None:
         z = np.asarray(codes if drawn is None else drawn, dtype=np.float64)
         found |= Yardstick(prior, len(z)).full(z)
+    return found
+
+
+def known_classes(run: Run, held: Rows) -> Array | None:
+    """The classes to decode rows with, where the model has to be told: zeros for a row of unknown class."""
+    if not run.model.beside or run.model.classifies:
+        return None
+    block = np.zeros((len(held), run.model.beside), np.float32)
+    if held.y is not None:
+        known = held.y >= 0
+        block[known, held.y[known]] = 1
+    return block
+
+
+def classification(run: Run, data: Dataset, held: Rows) -> dict[str, float]:
+    """How far the classes or clusters that the model finds agree with the labels; nothing where there are none.
+
+    With labels: `error`. Clusters: their labels come from validation rows, `error_head` by the paper's rule and
+    `error_majority` by vote; `hungarian_accuracy` (one cluster to a class, matched on the rows measured), `nmi`, `ari`.
+    """
+    if not run.model.classifies or held.y is None or not (held.y >= 0).any():
+        return {}
+    q = run.predict_proba(held.x)
+    if run.model.learns_labels:
+        return {"error": metrics.error_rate(q, held.y)}
+    nmi, ari = metrics.agreement(q, held.y)
+    found = {"hungarian_accuracy": metrics.hungarian_accuracy(q, held.y), "nmi": nmi, "ari": ari}
+    if len(data.splits.validation):
+        chosen = rows_of(data, "validation")
+        if chosen.y is not None and (chosen.y >= 0).any():
+            fitted = run.predict_proba(chosen.x)
+            for name, rule in (("head", metrics.by_head), ("majority", metrics.by_majority)):
+                found[f"error_{name}"] = metrics.cluster_error(q, held.y, rule(fitted, chosen.y))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,23 @@ def write_rows(path: Path, spec: DataSpec, arrays: dict[str, np.ndarray]) -> Non
 def write_table(path: Path, table: Table) -> None:
     """A table as .csv, .tsv, .parquet or .feather, whole or not at all."""
     write_atomic(path, file_bytes(table, path.suffix.lower()))
+
+
+def write_restyled(
+    path: Path, spec: DataSpec, originals: np.ndarray, restyled: np.ndarray, names: Sequence[str]
+) -> None:
+    """A picture of rows [n, *shape], each beside its style in every one of the named classes [n, classes, *shape]."""
+    from aae import plots
+
+    if spec.columns:
+        raise ConfigError(f"--out {path}: rows of a table are not drawn; use .npz")
+    if restyled.size > PICTURE_ROWS * spec.features:
+        most = max(1, PICTURE_ROWS // restyled.shape[1])
+        raise ConfigError(f"--out {path}: {len(restyled)} rows are too many for one picture; use -n {most}, or .npz")
+    beside = np.concatenate([np.asarray(originals, np.float32)[:, None], restyled], axis=1)
+    flat = as_rows(beside.reshape(-1, *beside.shape[2:]), spec).numpy().reshape(*beside.shape[:2], *spec.shape)
+    limits = (spec.minimum, spec.maximum) if spec.is_image else (None, None)
+    plots.save(plots.style_by_class(flat, spec.shape, ("row", *names), *limits), path)
 
 
 def labels_of(raw: Raw) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ run that was interrupted, or killed, ends with the same weights as one that neve
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -166,13 +167,52 @@ class Game:
             return Batch(x, generator, labels, progress, known=known)
         return Batch(self.scaling.hidden(given, hide, generator), generator, labels, progress, target=x, known=known)
 
+    def training_batch(self, rows: Tensor) -> Batch:
+        """The batch of a step: rows under the corruption asked for, beside labelled rows if the model learns labels."""
+        batch = self.batch(rows, self.generator)
+        self.corrupt(batch)
+        if self.model.learns_labels:
+            batch.labelled = self.batch(self.labelled_rows(), self.generator)
+            self.corrupt(batch.labelled)
+        return batch
+
+    def corrupt(self, batch: Batch) -> None:
+        """Show the encoder the rows under dropout, then noise, and keep the clean ones to be reconstructed.
+
+        Nothing is drawn where neither is asked for.
+        """
+        corruption, x = self.config.corruption, batch.x
+        if corruption.dropout > 0:
+            keep = torch.rand(*x.shape, generator=batch.generator, device=x.device) >= corruption.dropout
+            x = x * keep / (1 - corruption.dropout)
+        if corruption.noise > 0:
+            x = x + corruption.noise * batch.normal(*x.shape)
+        if x is not batch.x:
+            batch.target = batch.x if batch.target is None else batch.target
+            batch.x = x
+
+    def labelled_rows(self) -> Tensor:
+        """The labelled rows of this step: all of them if they fit, else the next ones of a shuffle of them all.
+
+        The shuffle is a function of the seed and of how often the labelled rows have been gone through, so each of
+        them trains equally often and a resumed run goes on with the same ones.
+        """
+        rows, size = self.data.labelled, self.config.labelled_batch_size
+        if len(rows) <= size:
+            return torch.from_numpy(rows)
+        turn, at = divmod(self.step, len(rows) // size)
+        shuffle = np.random.Generator(np.random.PCG64([self.config.seed, turn, 1]))
+        return torch.from_numpy(shuffle.permutation(rows)[at * size : (at + 1) * size])
+
     def take_step(self, rows: Tensor, precision: torch.dtype) -> None:
         """One step on these rows: learning rates, phases, running average, sums."""
-        factor = schedule(self.config.schedule, self.step / self.steps)
+        config = self.config
+        drops = tuple(epoch / config.epochs for epoch in config.schedule_epochs)
+        factor = schedule(config.schedule, self.step / self.steps, drops)
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
                 group["lr"] = self.learning_rate(name) * factor
-        for phase, losses in step(self.model, self.optimizers, self.batch(rows, self.generator), precision).items():
+        for phase, losses in step(self.model, self.optimizers, self.training_batch(rows), precision).items():
             for name, loss in losses.items():
                 key = f"{phase}.{name}"
                 self.sums[key] = self.sums[key] + loss if key in self.sums else loss.double()
@@ -227,6 +267,8 @@ class Game:
             if len(rows) == 0:
                 continue
             batch = self.batch(rows, generator)
+            if split == "validation":  # whose labels are for measuring; those of the test rows wait for the end
+                batch.labelled = batch
             for phase in self.model.phases:
                 losses = evaluate(phase, batch, precision)
                 found |= {f"{name}_{split}": loss.item() for name, loss in losses.items()}
@@ -259,6 +301,24 @@ class Game:
         return after_epoch(self.yardstick, self.model.sample_codes(self.batch(rows, generator)))
 
     @torch.no_grad()
+    def validation_error(self) -> Row:
+        """Share of all validation rows put into a wrong class; clusters take their labels from the same rows.
+
+        The curve to debug and to choose by. Nothing for a model without classes, or without labelled validation rows.
+        """
+        rows = torch.from_numpy(self.data.splits.validation)
+        if not self.model.classifies or self.data.y is None or not (self.data.y[rows] >= 0).any():
+            return {}
+        from aae.metrics import classes  # here, so that other models train without waiting for scikit-learn
+
+        generator = torch.Generator(self.device).manual_seed(self.config.seed)  # measuring never changes training
+        found = [self.model.class_probabilities(self.batch(part, generator).x) for part in rows.split(1000)]
+        q, y = torch.cat(found).cpu().numpy(), self.data.y[rows].numpy()
+        if self.model.learns_labels:
+            return {"error_validation": classes.error_rate(q, y)}
+        return {"error_validation": classes.cluster_error(q, y, classes.by_head(q, y))}
+
+    @torch.no_grad()
     def keep_frame(self, epoch: int) -> None:
         """Keep the codes of the first training rows for the animation, if this epoch is one of its frames."""
         epochs = self.config.epochs
@@ -281,6 +341,7 @@ class Game:
         row |= {f"{name}_train": value for name, value in self.mean_losses().items()}
         self.model.eval()  # whatever a network counts while training, held-out rows leave alone
         row |= self.held_out_losses(epoch, precision)
+        row |= self.validation_error()
         row |= self.prior_match(epoch)
         row |= self.health(epoch, precision)
         row |= health.growth(self.model, self.norms)
@@ -301,8 +362,13 @@ def make_optimizer(config: Optimizer, parameters: list[torch.nn.Parameter]) -> t
     return torch.optim.Adam(parameters, config.learning_rate, betas=(config.momentum, 0.999), fused=True)
 
 
-def schedule(kind: str, progress: float) -> float:
-    """Factor on the learning rates when this share of the steps is done: 1 at the start; linear and cosine go to 0."""
+def schedule(kind: str, progress: float, drops: Sequence[float] = ()) -> float:
+    """Factor on the learning rates when this share of the steps is done: 1 at the start; linear and cosine go to 0.
+
+    `steps` divides by ten from each of the shares in `drops` on.
+    """
+    if kind == "steps":
+        return 10.0 ** -sum(progress >= drop for drop in drops)
     if kind == "linear":
         return 1 - progress
     return 0.5 * (1 + math.cos(math.pi * progress)) if kind == "cosine" else 1.0

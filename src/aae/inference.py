@@ -18,6 +18,7 @@ from torch import Tensor
 
 from aae import data as data_module
 from aae.checkpoint import RunDirectory
+from aae.classes import class_block
 from aae.config import Config, DataSpec, from_dict
 from aae.data import Dataset, Scaling, Table
 from aae.data.frames import from_frame, is_frame, like
@@ -104,6 +105,11 @@ class Run:
         """Number of dimensions of a code."""
         return self.config.model.latent
 
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of the classes that the decoder takes; None for clusters, which have none, and without classes."""
+        return self.spec.classes if self.model.beside and not self.config.model.clusters else None
+
     @cached_property
     def prior(self) -> Prior:
         """The prior that the codes follow. ConfigError for a plain autoencoder, which has none."""
@@ -128,12 +134,14 @@ class Run:
             return self._blocks(lambda block: self.model.sample_codes(Batch(block, generator)), rows)
         return self._blocks(self.model.encode, rows)
 
-    def decode(self, z: ArrayLike | Tensor) -> np.ndarray:
+    def decode(self, z: ArrayLike | Tensor, y: ArrayLike | None = None) -> np.ndarray:
         """Codes [n, latent] to rows in original units, float32 [n, *shape] in the layout of the data.
 
         Of a table float64 [n, columns]: the likeliest value of each column; `table` gives them their types and words.
+        y: for a model whose decoder takes a class, one class for all rows or one for each, by number or by name, or
+        shares of each class [n, classes]. ConfigError where it is missing, or where the model has no use for it.
         """
-        return data_module.original(self._decoded(self._codes(z)), self.spec)
+        return data_module.original(self._decoded(self._beside(self._codes(z), y)), self.spec)
 
     def discriminate(self, z: ArrayLike | Tensor) -> np.ndarray:
         """What the discriminator says of codes [n, latent]: logits, float32 [n]; positive is "from the prior".
@@ -145,21 +153,42 @@ class Run:
             raise ConfigError(f"{self.where} has no discriminator of codes; train with --model.kind aae")
         return self._blocks(network, self._codes(z))
 
-    def reconstruct(self, x: ArrayLike | Tensor) -> np.ndarray:
-        """Rows in original units, encoded and decoded again: float32 [n, *shape]."""
-        return self.decode(self.encode(x))
+    def reconstruct(self, x: ArrayLike | Tensor, y: ArrayLike | None = None) -> np.ndarray:
+        """Rows in original units, encoded and decoded again: float32 [n, *shape].
 
-    def sample(self, n: int, *, seed: int = 0) -> np.ndarray:
+        y: the rows' classes as in `decode`; a model that finds classes itself needs none.
+        """
+        if y is None and self.model.classifies and self.model.beside:
+            y = self.predict_proba(x)
+        return self.decode(self.encode(x), y)
+
+    def predict_proba(self, x: ArrayLike | Tensor) -> np.ndarray:
+        """The probability of each class or cluster for rows in original units, float32 [n, classes]."""
+        if not self.model.classifies:
+            raise ConfigError(
+                f"{self.where} holds a model of kind {self.config.model.kind}, which does not classify; train with "
+                "--model.kind semi-supervised or clustering"
+            )
+        return self._blocks(self.model.class_probabilities, self._scaled(x))
+
+    def predict(self, x: ArrayLike | Tensor) -> np.ndarray:
+        """The most probable class or cluster of rows in original units, by number, int64 [n]."""
+        return self.predict_proba(x).argmax(1)
+
+    def sample(self, n: int, *, seed: int = 0, y: ArrayLike | None = None) -> np.ndarray:
         """n new rows in original units: decoded samples of the prior, float32 [n, *shape].
 
         Of a table each value is a draw from the likelihood of its column: a category by its probability, a number
         under the deviation that `reconstruction.loss = gaussian` has learnt.
+        y: the classes to sample, as in `decode`; None: each class is as likely as any other.
         """
         codes = self.sample_prior(n, seed=seed)
+        if y is None and self.model.beside:
+            y = np.random.Generator(np.random.PCG64(seed)).integers(self.model.beside, size=n)
         if not self.spec.columns:
-            return self.decode(codes)
+            return self.decode(codes, y)
         generator = torch.Generator().manual_seed(seed)
-        rows = torch.from_numpy(self._blocks(self.model.decode, self._codes(codes)))
+        rows = torch.from_numpy(self._blocks(self.model.decode, self._beside(self._codes(codes), y)))
         decoder: Any = self.model.get_submodule("decoder")
         if hasattr(decoder, "log_std"):
             numbers, std = decoder.heads.numbers, decoder.log_std.clamp(*LOG_STD).exp().cpu()
@@ -199,25 +228,38 @@ class Run:
             raise ConfigError(f"n must be 1 or more, got {n}")
         return self.prior.sample(n, generator=torch.Generator().manual_seed(seed)).numpy()
 
-    def traverse(self, n: int = 20) -> tuple[np.ndarray, np.ndarray]:
+    def traverse(self, n: int = 20, y: ArrayLike | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The manifold: rows decoded at the n x n codes of `prior.grid` in the first two dimensions of the code.
 
         They lie at quantiles of the prior where its axes are independent, else on an even grid around it; the other
         dimensions stay at the prior's centre. Returns the codes' values along each of the two axes, [2, n], and rows
         [n, n, *shape], the first axis going down from the highest second coordinate, as a picture is drawn. With a
-        one-dimensional code the values are [1, n] and the rows [1, n, *shape].
+        one-dimensional code the values are [1, n] and the rows [1, n, *shape]. y: one class, if the decoder takes one.
         """
         codes = self.prior.grid(n)  # [n, n, latent], or [n, latent]
-        rows = self.decode(codes.reshape(-1, self.latent))
+        rows = self.decode(codes.reshape(-1, self.latent), y)
         if self.latent == 1:
             return codes.T.numpy(), rows[None]
         values = torch.stack([codes[:, 0, 0], codes[0, :, 1]]).numpy()
         return values, rows.reshape(n, n, *rows.shape[1:]).swapaxes(0, 1)[::-1]
 
-    def interpolate(self, start: ArrayLike, end: ArrayLike, steps: int = 10) -> np.ndarray:
-        """Rows decoded along the straight line between two codes [latent], both ends included: [steps, *shape]."""
+    def restyle(self, x: ArrayLike | Tensor) -> np.ndarray:
+        """Each row's style in every class: float32 [n, classes, *shape]. The paper, section 4 (figure 7).
+
+        ConfigError for a model whose decoder takes no class.
+        """
+        self._takes_classes()
+        codes, classes = self.encode(x), self.model.beside
+        rows = self.decode(codes.repeat(classes, axis=0), np.tile(np.arange(classes), len(codes)))
+        return rows.reshape(len(codes), classes, *rows.shape[1:])
+
+    def interpolate(self, start: ArrayLike, end: ArrayLike, steps: int = 10, y: ArrayLike | None = None) -> np.ndarray:
+        """Rows decoded along the straight line between two codes [latent], both ends included: [steps, *shape].
+
+        y: one class for all of them, for a decoder that takes one.
+        """
         share = np.linspace(0, 1, steps)[:, None]
-        return self.decode((1 - share) * np.asarray(start) + share * np.asarray(end))
+        return self.decode((1 - share) * np.asarray(start) + share * np.asarray(end), y)
 
     def evaluate(self, split: str = "test", *, data: Dataset | None = None) -> dict[str, Any]:
         """Measure the run on a split of its data and write metrics.json; see `aae.evaluation.evaluate`."""
@@ -237,6 +279,24 @@ class Run:
 
     def _scaled(self, x: ArrayLike | Tensor) -> Tensor:
         return self._scaling.apply(data_module.rows(x, self.spec).to(self.device))
+
+    def _takes_classes(self) -> None:
+        if not self.model.beside:
+            raise ConfigError(
+                f"{self.where} holds a model of kind {self.config.model.kind}, whose decoder takes no class; leave y "
+                "out, or train with --model.kind supervised"
+            )
+
+    def _beside(self, codes: Tensor, y: ArrayLike | None) -> Tensor:
+        """Codes with the class block that the decoder takes, [n, latent + classes]."""
+        if y is not None:
+            self._takes_classes()
+        if not self.model.beside:
+            return codes
+        if y is None:
+            raise ConfigError(f"the decoder of {self.where} takes a class beside the code; give y, one class or many")
+        block = class_block(y, len(codes), self.model.beside, self.class_names)
+        return torch.cat([codes, torch.from_numpy(block).to(codes.device)], dim=1)
 
     def _codes(self, z: ArrayLike | Tensor) -> Tensor:
         array = torch.as_tensor(np.asarray(z, dtype=np.float32))

@@ -14,7 +14,14 @@ from aae import __version__
 from aae.config import flatten, to_dict
 from aae.inference import Run
 
-KINDS = {"aae": "Adversarial autoencoder", "autoencoder": "Autoencoder", "vae": "Variational autoencoder"}
+KINDS = {
+    "aae": "Adversarial autoencoder",
+    "supervised": "Supervised adversarial autoencoder",
+    "semi-supervised": "Semi-supervised adversarial autoencoder",
+    "clustering": "Clustering adversarial autoencoder",
+    "autoencoder": "Autoencoder",
+    "vae": "Variational autoencoder",
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,12 @@ class Measure:
 
 
 MEASURES = (
+    Measure("error", "Error", "share of rows put into a wrong class", percent=True),
+    Measure("error_head", "Cluster error", "a cluster has the label of the validation row most its own", percent=True),
+    Measure("error_majority", "Cluster error by vote", "a cluster has its commonest validation label", percent=True),
+    Measure("hungarian_accuracy", "Cluster accuracy", "one cluster matched to each class", percent=True),
+    Measure("nmi", "Mutual information", "of clusters and labels, normalised; 1 at best"),
+    Measure("ari", "Rand index", "of clusters and labels, adjusted for chance; 1 at best"),
     Measure(
         "c2st", "Two-sample test", "accuracy of a fresh classifier that tells codes from prior samples; 0.5: cannot"
     ),

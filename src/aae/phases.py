@@ -27,6 +27,7 @@ class Batch:
     not x. known: [batch, features], 1 where the target's value is known and counts, 0 where it is missing; None: all
     are known. y: [batch] int64 class of each row, -1 unlabelled, or None.
     progress: how much of training is done, 0 to 1, for what fades as training goes on.
+    labelled: rows with known classes for the classification phase; None for a model without one.
     """
 
     x: Tensor
@@ -35,6 +36,7 @@ class Batch:
     progress: float = 0.0
     target: Tensor | None = None
     known: Tensor | None = None
+    labelled: Batch | None = field(default=None, repr=False)
     _kept: dict[str, tuple[frozenset[str], Tensor]] = field(default_factory=dict, repr=False)
 
     def normal(self, *shape: int) -> Tensor:
@@ -86,6 +88,12 @@ class Model(nn.Module):
     phases: tuple[Phase, ...]
     stochastic: bool = False
     """Whether a row's code is drawn at random, so that `encode` and `sample_codes` differ."""
+    beside: int = 0
+    """Width of the block beside the code that `decode` takes, [batch, latent + beside]; 0: it takes codes alone."""
+    classifies: bool = False
+    """Whether `class_probabilities` is offered."""
+    learns_labels: bool = False
+    """Whether a phase trains on `Batch.labelled`."""
 
     def encode(self, x: Tensor) -> Tensor:
         """Scaled rows [batch, features] to the same codes every time [batch, latent]."""
@@ -96,8 +104,12 @@ class Model(nn.Module):
         raise TypeError(f"{type(self).__name__} does not encode")
 
     def decode(self, z: Tensor) -> Tensor:
-        """Codes [batch, latent] to scaled rows [batch, features]."""
+        """Codes [batch, latent + beside] to scaled rows [batch, features]."""
         raise TypeError(f"{type(self).__name__} does not decode")
+
+    def class_probabilities(self, x: Tensor) -> Tensor:
+        """Scaled rows [batch, features] to the probability of each class or cluster, [batch, classes]."""
+        raise TypeError(f"{type(self).__name__} does not classify")
 
 
 def parameters_of(model: nn.Module, phase: Phase) -> list[nn.Parameter]:

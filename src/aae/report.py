@@ -13,8 +13,9 @@ import torch
 
 from aae import comparison, metrics, plots
 from aae.comparison import Compared
+from aae.config import WITH_DISCRIMINATOR
 from aae.data import Dataset, Scaling, rows
-from aae.evaluation import data_of, evaluate, rows_of
+from aae.evaluation import Rows, data_of, evaluate, known_classes, rows_of
 from aae.evidence import Yardstick
 from aae.inference import Run
 from aae.page import Section, page
@@ -24,6 +25,8 @@ from aae.training import Listener
 Array = np.ndarray
 GRID, SAMPLES, PAIRS = 20, 64, 20
 """Codes along an axis of the manifold, random samples, and pairs of original and reconstruction."""
+STYLES, MEMBERS, CLASSES = 10, 12, 40
+"""Styles in the picture of styles and classes, members of a cluster shown, and most classes that fit a picture."""
 
 
 def write(run: Run, *, compare: bool = True, data: Dataset | None = None, listener: Listener | None = None) -> Path:
@@ -71,6 +74,8 @@ class _Drawing:
             self.health,
             self.pairs,
             self.samples,
+            self.styles,
+            self.clusters,
             self.animation,
             self.compared,
         ]
@@ -97,7 +102,7 @@ class _Drawing:
         return [Section("latent", "Latent space", said, folder / "latent.png")]
 
     def manifold(self, folder: Path) -> list[Section]:
-        if not self.has_prior:
+        if not self.has_prior or self.run.model.beside:
             return []
         values, grid = self.run.traverse(GRID)
         cells = self.flat(grid.reshape(-1, *grid.shape[2:])).reshape(*grid.shape[:2], *self.shape)
@@ -111,7 +116,7 @@ class _Drawing:
         return [Section("manifold", "Manifold", said, folder / "manifold.png")]
 
     def holes(self, folder: Path) -> list[Section]:
-        if not self.has_prior:
+        if not self.has_prior or self.run.model.beside:
             return []
         codes = self.run.encode(self.test.x, sample=True).astype(np.float64)
         yardstick = Yardstick(self.run.prior, len(codes))
@@ -148,7 +153,7 @@ class _Drawing:
         kept["epoch"] = columns["epoch"]
         plots.save(plots.losses(kept), folder / "losses.png")
         said = "Each loss on training and held-out rows."
-        if self.run.config.model.kind == "aae":
+        if self.run.config.model.kind in WITH_DISCRIMINATOR:
             said += (
                 " A discriminator that cannot tell codes from prior samples scores log 2, and so does the generator "
                 "it faces. That alone does not prove a match: see the two-sample test above."
@@ -174,12 +179,44 @@ class _Drawing:
         x = self.test.x[:PAIRS]
         y = None if self.test.y is None else self.test.y[:PAIRS]
         names = None if y is None else [self.classes[i] if self.classes and i >= 0 else int(i) for i in y]
-        figure = plots.reconstructions(
-            self.flat(x), self.flat(self.run.reconstruct(x)), self.shape, names, *self.limits
-        )
+        figure = plots.reconstructions(self.flat(x), self.flat(self._decoded(x, y)), self.shape, names, *self.limits)
         plots.save(figure, folder / "reconstructions.png")
         said = f"The first {len(x)} test rows and what comes back from their codes."
         return [Section("reconstructions", "Reconstructions", said, folder / "reconstructions.png")]
+
+    def _decoded(self, x: Array, y: Array | None) -> Array:
+        return self.run.reconstruct(x, known_classes(self.run, Rows(x, y)))
+
+    def styles(self, folder: Path) -> list[Section]:
+        """The paper's figure 7 (of the model's own clusters, where it found them)."""
+        classes = self.run.model.beside
+        if not classes or classes > CLASSES or self.run.spec.columns:  # rows of a table are no pictures
+            return []
+        codes = np.concatenate([np.zeros((1, self.run.latent)), self.run.sample_prior(STYLES - 1)])
+        rows_ = self.run.decode(codes.repeat(classes, axis=0), np.tile(np.arange(classes), len(codes)))
+        cells = self.flat(rows_).reshape(len(codes), classes, *self.shape)
+        plots.save(plots.style_by_class(cells, self.shape, self.run.class_names, *self.limits), folder / "styles.png")
+        said = "Each row of pictures is one style in every class: the style of zeros first, then draws from the prior."
+        return [Section("styles", "Style and class", said, folder / "styles.png")]
+
+    def clusters(self, folder: Path) -> list[Section]:
+        """The paper's figure 9."""
+        if self.run.config.model.kind != "clustering" or self.run.spec.columns:
+            return []
+        found, k = self.run.predict(self.test.x), self.run.model.beside
+        heads = self.flat(self.run.decode(np.zeros((k, self.run.latent)), np.arange(k)))
+        members = np.full((k, MEMBERS, *self.shape), np.nan)
+        for cluster in range(k):
+            mine = self.test.x[found == cluster][:MEMBERS]
+            if len(mine):
+                members[cluster, : len(mine)] = self.flat(mine).reshape(len(mine), *self.shape)
+        shares = [f"{cluster} ({(found == cluster).mean():.0%})" for cluster in range(k)]
+        plots.save(plots.cluster_heads(heads, members, self.shape, shares, *self.limits), folder / "clusters.png")
+        said = (
+            "Each cluster decoded with a style of zeros, and the first test rows that fall into it; in brackets the "
+            "share of the test rows that do."
+        )
+        return [Section("clusters", "Clusters", said, folder / "clusters.png")]
 
     def samples(self, folder: Path) -> list[Section]:
         if not self.has_prior:

@@ -17,7 +17,7 @@ from aae.checkpoint import RunDirectory
 from aae.config import Config, check, from_dict, learns_labels, plain, replace, to_dict
 from aae.data import MEMORY, Dataset, Splits, dataset, load
 from aae.diagnosis import Verdict, diagnose
-from aae.errors import Interrupted, RunError
+from aae.errors import DataError, Interrupted, RunError
 from aae.game import Game, Row
 from aae.hardware import device_of, float32_products, keep_freed_memory, precision_of, using_threads
 from aae.inference import Run
@@ -69,6 +69,7 @@ def train(
     """
     check(config)
     data, source = _given(config, data)
+    _check_labels(config, data)
     config = replace(config, {"batch_size": batch_size(config, data), "data.source": source})
     config = dataclasses.replace(config, prior=with_content(config.prior))
     path = free_directory(config.recipe) if out is None else Path(out)
@@ -164,6 +165,20 @@ def _given(config: Config, data: Any) -> tuple[Dataset, str]:
         return data, MEMORY if data.source is None else data.source
     x, y = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
     return dataset(x, y, config.data), MEMORY
+
+
+def _check_labels(config: Config, data: Dataset) -> None:
+    """DataError unless the training rows have the labels that the model learns from."""
+    train, kind = data.splits.train, config.model.kind
+    if learns_labels(config) and not len(data.labelled):
+        raise DataError(f"model.kind = {kind} learns from labels, and {data.spec.name} has none in its training rows")
+    if kind == "supervised":
+        unknown = len(train) - (0 if data.y is None else int((data.y[train] >= 0).sum()))
+        if unknown:
+            raise DataError(
+                f"model.kind = supervised needs the label of every training row, and {unknown} of {len(train)} rows of "
+                f"{data.spec.name} have none; leave those rows out, or set model.kind to semi-supervised"
+            )
 
 
 def batch_size(config: Config, data: Dataset) -> int:

@@ -1,5 +1,6 @@
 """Arrays in, numbers out: what a run is judged by, usable on anybody's arrays."""
 
+from aae.metrics.classes import agreement, by_head, by_majority, cluster_error, error_rate, hungarian_accuracy
 from aae.metrics.neighbours import Neighbourhoods, knn_accuracy, neighbourhoods
 from aae.metrics.occupancy import Partition, crowding, hole_share, misplaced, planes
 from aae.metrics.prior_match import (
@@ -26,8 +27,12 @@ __all__ = [
     "Neighbourhoods",
     "Partition",
     "TwoSample",
+    "agreement",
+    "by_head",
+    "by_majority",
     "c2st",
     "cells",
+    "cluster_error",
     "column_distance",
     "correlation_difference",
     "correlations",
@@ -35,8 +40,10 @@ __all__ = [
     "empty_share",
     "empty_share_floor",
     "energy",
+    "error_rate",
     "frechet_distance",
     "hole_share",
+    "hungarian_accuracy",
     "inside_share",
     "kernel_distance",
     "knn_accuracy",

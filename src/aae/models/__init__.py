@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from aae.config import Config, DataSpec
-from aae.models import adversary
+from aae.models import adversary, clustering
 from aae.models.aae import AAE
 from aae.models.autoencoder import Autoencoder
+from aae.models.semi_supervised import SemiSupervised
+from aae.models.supervised import Supervised
 from aae.models.vae import VAE
 from aae.phases import Model
 
-__all__ = ["AAE", "VAE", "Autoencoder", "build"]
+__all__ = ["AAE", "VAE", "Autoencoder", "SemiSupervised", "Supervised", "build"]
 
 
 def build(config: Config, spec: DataSpec) -> Model:
     """A new model for data of this kind; first weights come from torch's global generator, which the caller seeds."""
-    kinds = {"aae": AAE.build, "autoencoder": Autoencoder.build, "vae": VAE.build}
+    kinds: dict[str, Callable[[Config, DataSpec], Model]] = {
+        "aae": AAE.build,
+        "supervised": Supervised.build,
+        "semi-supervised": SemiSupervised.build,
+        "clustering": clustering.build,
+        "autoencoder": Autoencoder.build,
+        "vae": VAE.build,
+    }
     return adversary.arrange(kinds[config.model.kind](config, spec), config.adversarial)

@@ -48,8 +48,11 @@ def _image(spec: DataSpec) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def decoder(config: Config, spec: DataSpec) -> Decoder:
-    """A decoder whose last step fits the data: sigmoid for data scaled to [0, 1], linear otherwise."""
+def decoder(config: Config, spec: DataSpec, beside: int = 0) -> Decoder:
+    """A decoder whose last step fits the data: sigmoid for data scaled to [0, 1], linear otherwise.
+
+    beside: values that it takes beside the code, such as a class.
+    """
     output, loss = config.model.output, config.reconstruction.loss
     sigmoid = spec.bounded if output == "auto" else output == "sigmoid"
     if loss == "bce" and not spec.bounded:
@@ -65,10 +68,10 @@ def decoder(config: Config, spec: DataSpec) -> Decoder:
     model = config.model
     if convolutional(config, spec):
         body: nn.Module = ConvolutionalDecoder(
-            model.latent, model.decoder, model.channels[::-1], _image(spec), model.init, model.init_std
+            model.latent + beside, model.decoder, model.channels[::-1], _image(spec), model.init, model.init_std
         )
     else:
-        body = mlp(config, model.latent, model.decoder, spec.features)
+        body = mlp(config, model.latent + beside, model.decoder, spec.features)
     heads = Heads(spec.columns) if spec.columns else None
     return Decoder(body, sigmoid, learns_std=loss == "gaussian" and (heads is None or bool(heads.numbers)), heads=heads)
 

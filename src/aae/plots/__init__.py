@@ -5,6 +5,7 @@ other object. `save` and `to_png_bytes` turn a figure into a file.
 """
 
 from aae.plots.animation import animation
+from aae.plots.classes import cluster_heads, style_by_class
 from aae.plots.grids import manifold, reconstructions, sample_picture, samples
 from aae.plots.health import health
 from aae.plots.holes import hole_map
@@ -20,6 +21,7 @@ __all__ = [
     "Panel",
     "animation",
     "class_colours",
+    "cluster_heads",
     "columns",
     "comparison",
     "correlations",
@@ -33,5 +35,6 @@ __all__ = [
     "sample_picture",
     "samples",
     "save",
+    "style_by_class",
     "to_png_bytes",
 ]

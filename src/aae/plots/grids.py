@@ -63,7 +63,7 @@ def manifold(
     rows, cols = array.shape[:2]
     cells = as_rows(array.reshape(rows * cols, -1), shape, "images").reshape(rows, cols, *shape)
 
-    height, width = _cell_size(shape)
+    height, width = cell_size(shape)
     unit = min(6.6 / max(rows * height, cols * width), 2.0)  # inches
     figure = blank_figure(max(4.4, 1.0 + unit * cols * width), max(1.7, 1.1 + unit * rows * height))
     axes = figure.add_subplot()
@@ -100,7 +100,7 @@ def samples(rows: ArrayLike, shape: Sequence[int], vmin: Limit = None, vmax: Lim
     Raises DataError if the rows do not have that shape or there are none.
     """
     array, shape = _some_rows(rows, shape, "rows"), tuple(shape)
-    height, width = _cell_size(shape)
+    height, width = cell_size(shape)
     cells = _in_grid(array, height / width)
     unit = min(6.4 / max(cells.shape[0] * height, cells.shape[1] * width), 1.6)  # inches
     least = 3.0 if len(shape) > 1 else 4.6  # room for the note below profiles
@@ -282,7 +282,7 @@ def _some_rows(rows: ArrayLike, shape: Sequence[int], name: str) -> Array:
     return array
 
 
-def _cell_size(shape: Sequence[int]) -> tuple[float, float]:
+def cell_size(shape: Sequence[int]) -> tuple[float, float]:
     """Height and width of one cell; the longer side of an image is 1."""
     if len(shape) == 1:
         return VECTOR_CELL

@@ -1,0 +1,54 @@
+"""Classes as people give them, by number, by name or as a share of each, to the block that a decoder takes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from aae.errors import DataError
+
+Block = NDArray[np.float32]
+
+
+def class_block(y: ArrayLike, n: int, classes: int, names: tuple[str, ...] | None) -> Block:
+    """What stands beside n codes, float32 [n, classes], one-hot where classes are named one at a time.
+
+    y: one class for all rows, or one for each, by number or by name; or shares [n, classes] as they are, such as the
+    probabilities of `Run.predict_proba`. DataError, naming the row, for a class that does not exist.
+    """
+    given = np.asarray(y)
+    if given.ndim == 2:
+        if given.shape != (n, classes) or given.dtype.kind not in "fiub" or not np.isfinite(given).all():
+            raise DataError(
+                f"y must hold finite shares of shape [{n}, {classes}], got {list(given.shape)} {given.dtype}"
+            )
+        return given.astype(np.float32)
+    if given.shape not in ((), (n,)):
+        raise DataError(f"y must be one class, or one for each of {n} rows, got shape {list(given.shape)}")
+    numbers = np.broadcast_to(_numbers(given, classes, names), (n,))
+    return np.eye(classes, dtype=np.float32)[numbers]
+
+
+def _numbers(given: NDArray[np.generic], classes: int, names: tuple[str, ...] | None) -> NDArray[np.int64]:
+    known = {name: k for k, name in enumerate(names or ())}
+    flat = given.reshape(-1)
+    if flat.dtype.kind in "US":
+        found = [known.get(str(value), -1) for value in flat.tolist()]
+    elif flat.dtype.kind in "iub":
+        found = [int(value) if 0 <= int(value) < classes else -1 for value in flat.tolist()]
+    else:
+        raise DataError(f"y must hold numbers or names of classes, got {flat.dtype}")
+    for row, number in enumerate(found):
+        if number < 0:
+            choice = ", ".join(known) if known and flat.dtype.kind in "US" else f"0 to {classes - 1}"
+            raise DataError(f"y: row {row} asks for class {flat[row]}; there are {choice}")
+    return np.array(found, dtype=np.int64).reshape(given.shape)
+
+
+def class_number(written: str, classes: int, names: tuple[str, ...] | None) -> int:
+    """A class as it is written on a command line, a name or else a number. DataError if there is no such class."""
+    if names and written in names:
+        return names.index(written)
+    if written.isdecimal() and (int(written) < classes or not classes):
+        return int(written)
+    raise DataError(f"there is no class {written}; there are {', '.join(names) if names else f'0 to {classes - 1}'}")

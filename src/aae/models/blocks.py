@@ -1,0 +1,94 @@
+"""What the models whose code is a class beside a style share (the paper, sections 5 to 7).
+
+The encoder gives the logits of the classes and the style side by side, [batch, classes + latent]: the two heads share
+every hidden layer. Each block has its own discriminator: the classes are held to one-hot rows of equally likely
+classes, the style to the prior.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from aae.config import Adversarial
+from aae.models import adversary
+from aae.networks import Discriminator, Encoder
+from aae.objectives import wide
+from aae.phases import Batch, Losses
+from aae.priors import Prior
+
+STYLE, CLASS = "style", "class"
+BLOCKS = (STYLE, CLASS)
+
+
+def heads(output: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """The encoder's output [batch, classes + latent] as class probabilities and style."""
+    return wide(output[:, :classes]).softmax(1), output[:, classes:]
+
+
+def encoded(encoder: Encoder, batch: Batch, classes: int) -> tuple[Tensor, Tensor]:
+    """Class probabilities [batch, classes] and style [batch, latent] of a batch, one pass for phases in a row."""
+    return heads(batch.once("codes", ("encoder",), lambda: encoder(batch.x)), classes)
+
+
+def one_hot(n: int, classes: int, generator: torch.Generator) -> Tensor:
+    """n draws of the classes' own prior, all classes equally likely: float32 [n, classes]."""
+    drawn = torch.randint(classes, (n,), generator=generator, device=generator.device)
+    return F.one_hot(drawn, classes).float()
+
+
+def class_std(classes: int) -> float:
+    """Deviation of each coordinate of `one_hot`."""
+    return math.sqrt((1 - 1 / classes) / classes)
+
+
+def discriminator_losses(
+    style: Discriminator,
+    category: Discriminator,
+    codes: tuple[Tensor, Tensor],
+    prior: Prior,
+    game: Adversarial,
+    batch: Batch,
+) -> Losses:
+    """Both discriminators' losses on codes (class probabilities, style), which are taken as they are."""
+    y, z = (block.detach() for block in codes)
+    n, classes = y.shape
+    std = class_std(classes)
+    real_z = adversary.seen(prior.sample(n, generator=batch.generator), prior.spread, game, batch)
+    real_y = adversary.seen(one_hot(n, classes, batch.generator), std, game, batch)
+    fake_z, fake_y = adversary.seen(z, prior.spread, game, batch), adversary.seen(y, std, game, batch)
+    return adversary.discriminator_losses(style, real_z, fake_z, game, STYLE) | adversary.discriminator_losses(
+        category, real_y, fake_y, game, CLASS
+    )
+
+
+def generator_losses(
+    style: Discriminator,
+    category: Discriminator,
+    codes: tuple[Tensor, Tensor],
+    prior: Prior,
+    game: Adversarial,
+    batch: Batch,
+) -> Losses:
+    """What the encoder pays for each block of its codes that is told from its prior."""
+    y, z = codes
+    fake_z = adversary.seen(z, prior.spread, game, batch)
+    fake_y = adversary.seen(y, class_std(y.shape[1]), game, batch)
+    return adversary.generator_losses(style, fake_z, game, STYLE) | adversary.generator_losses(
+        category, fake_y, game, CLASS
+    )
+
+
+def classification_losses(encoder: Encoder, batch: Batch, classes: int) -> Losses:
+    """Cross-entropy of the class head on the labelled batch, mean over its rows, nats.
+
+    Rows without a label are passed over. Held-out rows that may not be looked at, or have no label, have no such loss.
+    """
+    rows = batch.labelled
+    if rows is None or rows.y is None or not (rows.y >= 0).any():
+        return {}
+    logits = wide(encoder(rows.x)[:, :classes])
+    return {"classification": F.cross_entropy(logits, rows.y, ignore_index=-1)}
