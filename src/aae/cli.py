@@ -44,7 +44,9 @@ Out = Annotated[
     Path,
     tyro.conf.arg(aliases=["-o"], metavar="FILE", help="The file to write: .npz, .png; .csv, .parquet for a table."),
 ]
-OutArrays = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE", help="The .npz file to write.")]
+OutArrays = Annotated[
+    Path, tyro.conf.arg(aliases=["-o"], metavar="FILE", help="The .npz file to write; .h5ad for a DATA of that kind.")
+]
 Count = Annotated[int, tyro.conf.arg(aliases=["-n"], help="How many rows to sample.")]
 OfClass = Annotated[
     str | None,
@@ -209,10 +211,18 @@ def encode(
     """Write the codes of every row of DATA (arrays `codes` and, where known, `labels`)."""
     from aae.files import check_suffix, labels_of, write_arrays
 
-    check_suffix(out, ".npz")
+    annotated = data.lower().endswith(".h5ad")
+    check_suffix(out, *((".npz", ".h5ad") if annotated else (".npz",)))
     loaded = _run(run)
     raw = _read(data, data_dir, layout, loaded.config)
     codes = loaded.encode(raw.x)
+    if out.suffix.lower() == ".h5ad":
+        from aae.data.containers import CODES, write_h5ad
+
+        write_h5ad(out, Path(data), codes)
+        return _print(
+            f'wrote {data} with {len(codes)} codes of {codes.shape[1]} dimensions in obsm["{CODES}"] to {out}'
+        )
     write_arrays(out, {"codes": codes} | labels_of(raw))
     _print(f"wrote {len(codes)} codes of {codes.shape[1]} dimensions to {out}")
 

@@ -62,6 +62,8 @@ class Data:
     """Columns of a table to leave out."""
     categories: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--categories"], metavar="COLUMN ...")] = ()
     """Columns of a table whose values are names, although they are numbers or many different texts."""
+    image_size: Annotated[int | None, tyro.conf.arg(aliases=["--image-size"], metavar="PIXELS")] = None
+    """Side of the square to which a folder's images are cut and resized (default: as they are, all of one size)."""
     hide: float = 0.0
     """Share of a table's values hidden from the encoder, drawn anew in each step, so that it learns to fill gaps."""
 
@@ -70,6 +72,10 @@ class Data:
         _require(
             self.test is None or 0 < self.test <= 0.5,
             f"test must be above 0 and at most 0.5, got {self.test}",
+        )
+        _require(
+            self.image_size is None or 1 <= self.image_size <= 4096,
+            f"image_size must lie in 1 to 4096, got {self.image_size}",
         )
         _require(0 <= self.hide < 1, f"hide must lie in 0 to below 1, got {self.hide}")
         _require(self.split_seed >= 0, f"split_seed must be 0 or more, got {self.split_seed}")

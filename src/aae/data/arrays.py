@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,6 +27,8 @@ FREE_SIZE = 64 << 20
 """Bytes that a compressed array may expand to without question."""
 FREE_RATIO = 200
 """How much a larger one may shrink by compression; images and tables stay far below."""
+MAPPED_FROM = 256 << 20
+"""Bytes from which a .npy file is mapped into memory."""
 LONGEST_HEADER = 10_000
 MOST_AXES = 8
 
@@ -35,9 +38,20 @@ _HEADER = re.compile(rf"\s*\{{\s*{_ITEM}\s*,\s*{_ITEM}\s*,\s*{_ITEM}\s*,?\s*\}}\
 
 
 def read_npy(path: Path) -> Array:
-    """The array in a .npy file; DataError if it is damaged, pickled, or larger than the file."""
+    """The array in a .npy file; DataError if it is damaged, pickled, or larger than the file.
+
+    A file from MAPPED_FROM bytes on is mapped into memory, not read: its pages come when they are first used, and
+    nothing that is written to the array reaches the file.
+    """
     with reading(path), path.open("rb") as file:
-        return _read_array(file, path.stat().st_size, str(path))
+        size = path.stat().st_size
+        if size < MAPPED_FROM:
+            return _read_array(file, size, str(path))
+        dtype, fortran, shape, at = _header(file, size, str(path))
+        try:
+            return np.memmap(path, dtype, "c", at, shape, "F" if fortran else "C")
+        except OSError:
+            raise DataError(f"{path}: needs {size / 2**30:.1f} GiB of memory, more than there is") from None
 
 
 def read_npz(path: Path) -> tuple[Array, Array | None]:
@@ -59,6 +73,24 @@ def read_npz(path: Path) -> tuple[Array, Array | None]:
             return _unzip(archive, data, path), None if labels is None else _unzip(archive, labels, path)
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: is not a whole .npz file ({error}); save it again with np.savez") from None
+
+
+def npz_names(path: Path) -> list[str]:
+    """The names of the arrays in a .npz file; none if it is not one."""
+    try:
+        with reading(path), zipfile.ZipFile(path) as archive:
+            return [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
+        return []
+
+
+def npz_parts(path: Path, names: Iterable[str]) -> dict[str, Array]:
+    """The named arrays of a .npz file; DataError as for `read_npz`."""
+    try:
+        with reading(path), zipfile.ZipFile(path) as archive:
+            return {name: _unzip(archive, archive.getinfo(f"{name}.npy"), path) for name in names}
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: is not a whole .npz file ({error}); save it again") from None
 
 
 def _member(members: list[zipfile.ZipInfo], keys: tuple[str, ...], path: Path) -> zipfile.ZipInfo | None:
@@ -85,6 +117,13 @@ def _unzip(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> Arr
 
 def _read_array(stream: IO[bytes], size: int, where: str) -> Array:
     """One array in .npy form that fills the `size` bytes of `stream`."""
+    dtype, fortran, shape, _ = _header(stream, size, where)
+    flat = take(stream, math.prod(shape) * dtype.itemsize, where).view(dtype)
+    return flat.reshape(shape, order="F" if fortran else "C")
+
+
+def _header(stream: IO[bytes], size: int, where: str) -> tuple[np.dtype[Any], bool, tuple[int, ...], int]:
+    """Type, order of the axes, shape, and first byte of the values of an array in .npy form."""
     start = stream.read(8)
     if start[:6] != _MAGIC:
         raise DataError(f"{where}: is not in NumPy's .npy format; write it with np.save or np.savez")
@@ -101,8 +140,7 @@ def _read_array(stream: IO[bytes], size: int, where: str) -> Array:
             f"{where}: its header declares {'x'.join(map(str, shape))} values of {dtype}, {declared} bytes, "
             f"but {max(held, 0)} follow; it is damaged or cut short, get it again"
         )
-    flat = take(stream, declared, where).view(dtype)
-    return flat.reshape(shape, order="F" if fortran else "C")
+    return dtype, fortran, shape, 8 + width + length
 
 
 def _parse(header: str, where: str) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:

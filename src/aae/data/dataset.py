@@ -160,12 +160,14 @@ def _table(raw: Raw, config: Data, splits: Splits, where: str) -> tuple[DataSpec
 
 def _refuse_unused(raw: Raw, config: Data, where: str) -> None:
     """ConfigError for a setting of tables where the data is none."""
+    if config.image_size is not None and "image_size" not in raw.used:
+        raise ConfigError(f"--image-size would be ignored: {where} is not a folder of images. Leave it out.")
     if isinstance(raw.x, Table):
         if config.layout not in ("auto", "table"):
             raise ConfigError(f"--data.layout {config.layout} does not fit {where}, which is a table; leave it out")
         return
     for name, value in (("label", config.label), ("columns", config.columns), ("drop", config.drop)):
-        if value:
+        if value and name not in raw.used:
             raise ConfigError(f"--{name} would be ignored: {where} is not a table with named columns. Leave it out.")
     if config.layout != "table" and (config.categories or config.hide):
         name = "--categories" if config.categories else f"data.hide = {config.hide}"

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from aae.data.containers import dense
 from aae.data.layout import numbers
 from aae.errors import DataError
 
@@ -23,8 +24,12 @@ def gathered(x: Any, y: Any, where: str) -> tuple[Array, Array | None]:
     """
     if isinstance(x, torch.utils.data.Dataset):
         x, y = _items(x, y, where)
-    elif isinstance(x, Iterable) and not (hasattr(x, "__array__") or isinstance(x, (list, tuple, str, bytes, dict))):
+    elif isinstance(x, Iterable) and not (
+        hasattr(x, "__array__") or hasattr(x, "toarray") or isinstance(x, (list, tuple, str, bytes, dict))
+    ):
         x, y = _batches(x, y, where)
+    elif hasattr(x, "toarray"):
+        x = dense(x, where)
     array = numbers(x, where)
     return array, None if y is None else labels(y, where)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aae.config import Data
-from aae.data.arrays import read_npy, read_npz
+from aae.data.arrays import npz_names, npz_parts, read_npy, read_npz
+from aae.data.containers import is_saved_dataset, read_h5ad, read_hdf5, read_saved, sparse
 from aae.data.csvs import read_csv
 from aae.data.files import expand
 from aae.data.frames import FILES as ARROW_TABLES
 from aae.data.frames import read_arrow
+from aae.data.idx import read_idx
+from aae.data.images import read_folder
 from aae.data.labels import number_labels
 from aae.data.layout import axes
 from aae.data.mnist import read_mnist
@@ -25,7 +30,9 @@ from aae.errors import ConfigError, DataError
 NAMES = ("digits", "mnist")
 SUFFIXES = (".npy", ".npz")
 TEXT_TABLES = (".csv", ".tsv")
-KNOWN = (*SUFFIXES, *TEXT_TABLES, *ARROW_TABLES)
+HDF5 = (".h5", ".hdf5")
+IDX = re.compile(r"idx(\d)-ubyte(\.gz)?$")
+KNOWN = (*SUFFIXES, *TEXT_TABLES, *ARROW_TABLES, *HDF5, ".h5ad")
 DIGITS = tuple("0123456789")
 
 
@@ -47,6 +54,8 @@ class Raw:
     """Least and largest possible value, where the source says so."""
     notes: tuple[str, ...] = ()
     """What was inferred while reading, a line each."""
+    used: tuple[str, ...] = ()
+    """Settings that only some sources have a use for, and that this one has used."""
 
     @classmethod
     def of(cls, array: NDArray[Any], labels: NDArray[Any] | None, name: str) -> Raw:
@@ -116,6 +125,8 @@ def _digits() -> Raw:
 
 def _file(path: Path, config: Data, needs_label: bool) -> Raw:
     suffix = path.suffix.lower()
+    if path.is_dir():
+        return _folder(path, config, needs_label)
     if not path.is_file():
         raise DataError(_nothing_at(path))
     if suffix in TEXT_TABLES:
@@ -123,17 +134,47 @@ def _file(path: Path, config: Data, needs_label: bool) -> Raw:
         return Raw.table(table, config, path.name, None, tuple(said), needs_label)
     if suffix in ARROW_TABLES:
         return Raw.table(read_arrow(path), config, path.name, None, (), needs_label)
+    if suffix in HDF5:
+        return Raw.of(*read_hdf5(path), path.name)
+    if suffix == ".h5ad":
+        array, labels = read_h5ad(path, config.label if needs_label else None)
+        return dataclasses.replace(Raw.of(array, labels, path.name), used=("label",))
+    if match := IDX.search(path.name):
+        return _idx(path, int(match[1]))
     if suffix not in SUFFIXES:
         raise DataError(f"--data {path}: files of this kind cannot be read; expected {', '.join(KNOWN)}")
+    if suffix == ".npz" and {"format", "shape", "data"} <= set(names := npz_names(path)):
+        return Raw.of(sparse(npz_parts(path, [n for n in names if n != "y"]), str(path)), None, path.name)
     array, labels = (read_npy(path), None) if suffix == ".npy" else read_npz(path)
     return Raw.of(array, labels, path.name)
+
+
+def _folder(path: Path, config: Data, needs_label: bool) -> Raw:
+    """A folder of images, or a data set that Hugging Face datasets wrote."""
+    if not is_saved_dataset(path):
+        found = read_folder(path, config.image_size)
+        raw = Raw.of(found.x, found.labels, path.name)
+        return dataclasses.replace(raw, own_test=found.own_test, notes=found.notes, used=("image_size",))
+    x, rest, own_test = read_saved(path, config.image_size)
+    if isinstance(x, Table):
+        return dataclasses.replace(Raw.table(x, config, path.name, None, (), needs_label), own_test=own_test)
+    label = config.label or ("label" if "label" in rest.names else None)
+    if label is not None and label not in rest.names and needs_label:
+        raise ConfigError(f"--label: {path} has no column {label!r}; it has {', '.join(rest.names)}")
+    labels = rest.columns[label].labels() if label in rest.names else None
+    return dataclasses.replace(Raw.of(x, labels, path.name), own_test=own_test, used=("label", "image_size"))
+
+
+def _idx(path: Path, axes: int) -> Raw:
+    """An IDX file, with the labels of the file that lies beside it under MNIST's names."""
+    array = read_idx(path, axes)
+    beside = path.with_name(path.name.replace("images", "labels").replace(f"idx{axes}", "idx1"))
+    return Raw.of(array, read_idx(beside, 1) if beside != path and beside.is_file() else None, path.name)
 
 
 def _nothing_at(path: Path) -> str:
     if str(path) == "table":  # what the recipe of tables has in place of a file
         return "--data: name the file of the table, such as --data table.csv"
-    if path.is_dir():
-        return f"--data {path}: is a folder; name a .npy or .npz file (a folder of MNIST files goes to --data-dir)"
     if path.suffix.lower() in KNOWN or len(path.parts) > 1:
         return f"--data {path}: no such file"
     near = difflib.get_close_matches(str(path).lower(), NAMES, n=1, cutoff=0.5)
