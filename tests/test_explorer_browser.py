@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import tiny
 from explorer_kit import Asking, open_browser, serving
 from test_explorer_export import BODIES, padded
 
 import aae
 from aae.data import Dataset
+from aae.evaluation import data_of
 from aae.explorer import export
 from aae.explorer.networks import run, write
 from aae.explorer.scene import Scene
@@ -253,3 +255,36 @@ def test_networks_run_in_the_page_as_they_do_in_python(name: str, browser: Any) 
         )
     found = browser.execute_script(script, written.layers, arrays, rows.tolist())
     np.testing.assert_allclose(found, run(written, rows), atol=1e-4)
+
+
+def test_a_table_of_many_kinds_is_decoded_and_encoded_as_in_python(browser: Any, tmp_path: Path) -> None:
+    """Numbers, whole numbers, truth values, categories and gaps, in the file; the server asks Python itself."""
+    rng = np.random.default_rng(0)
+    lines = ["size,count,on,colour"]
+    for i in range(200):
+        size = "" if i % 20 == 0 else f"{rng.normal(50, 9):.3f}"
+        lines.append(f"{size},{rng.integers(0, 40)},{('false', 'true')[i % 3 == 0]},{('red', 'green', 'blue')[i % 3]}")
+    (tmp_path / "table.csv").write_text("\n".join(lines) + "\n")
+    made = aae.train(tiny(data__source=str(tmp_path / "table.csv"), batch_size=64), tmp_path / "run")
+    data, path = data_of(made), tmp_path / "page.html"
+    export(made, path, data)
+    browser.get(path.as_uri())
+    wait(browser, READY)
+    codes = rng.uniform(-2, 2, (40, 2))
+    ask = "const [call, rows, done] = arguments, s = aaeExplorer.source;"
+    many = "s.decode(Float32Array.from(rows.flat()), null).then((x) => done(Array.from(x)))"
+    found = np.array(browser.execute_async_script(ask + many, "", codes.tolist())).reshape(40, -1)
+    scene = Scene(made, data)
+    np.testing.assert_allclose(found, scene.decode(codes), rtol=1e-3, atol=0.05)
+    rows = scene.originals(np.arange(30))
+    assert np.isnan(rows).any()
+    given = [[None if np.isnan(x) else float(x) for x in row] for row in rows]
+    one = (
+        "Promise.all(rows.map((r) => s.encode(r.map((x) => x ?? NaN)))).then((z) => done(z.map((c) => Array.from(c))))"
+    )
+    found = browser.execute_async_script(ask + one, "", given)
+    np.testing.assert_allclose(found, scene.encode(rows), atol=5e-3)
+    scene.refresh()
+    assert np.isfinite(scene.column(0)).all()
+    page = browser.find_element("id", "decoded").text
+    assert any(colour in page for colour in ("red", "green", "blue"))

@@ -400,3 +400,10 @@ def test_the_model_takes_one_at_a_time(scene: Scene) -> None:
             with pytest.raises(TimeoutError):
                 waiting.result(0.1)
         assert waiting.result(20).shape == (1, 64)
+
+
+def test_answers_are_sent_without_waiting_for_more() -> None:
+    """Only on a socket that says it is TCP does asyncio turn off the wait, of 40 ms, for more to send."""
+    server = Server()
+    with server.socket:
+        assert server.socket.proto == socket.IPPROTO_TCP

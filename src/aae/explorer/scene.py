@@ -1,12 +1,14 @@
 """What the page shows of a run: its points, its prior, and the way in and out of its model.
 
-The server and the single file both take everything from here. Rows are flat, [n, features], channels first, in
-original units. Model calls take turns behind one lock, so that any number of requests costs no more than one at a time.
+The server and the single file both take everything from here. Rows are flat, [n, width], channels first, in original
+units; of a table the values of its columns, categories as numbers, NaN where missing. Model calls take turns behind
+one lock, so that any number of requests costs no more than one at a time.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -75,7 +77,7 @@ class Scene:
     def __init__(self, run: Run, data: Dataset, most: int = POINTS) -> None:
         self.run, self.data = run, data
         self.lock = threading.Lock()
-        self.scaling = Scaling(run.spec, run.device)
+        self.scaling, self.width = Scaling(run.spec, run.device), math.prod(run.spec.shape)
         splits = [getattr(data.splits, name) for name in SPLITS]
         rows = np.concatenate(splits)
         split = np.concatenate([np.full(len(part), i, np.uint8) for i, part in enumerate(splits)])
@@ -111,11 +113,11 @@ class Scene:
         self.version += 1
 
     def originals(self, points: Array) -> Array:
-        """The rows behind these points, float32 [n, features] in original units."""
+        """The rows behind these points, float32 [n, width] in original units."""
         return self.data.x[torch.from_numpy(self.rows[points].astype(np.int64))].float().numpy()
 
     def decode(self, codes: Array, labels: Array | None = None) -> Array:
-        """Codes [n, latent] -> float32 [n, features] in original units.
+        """Codes [n, latent] -> float32 [n, width] in original units.
 
         labels: [n] the class of each, -1 for none, where the decoder takes one beside the code.
 
@@ -128,7 +130,7 @@ class Scene:
             raise DataError(f"codes must be finite and at most {FARTHEST:g} in magnitude")
         with self.lock, torch.no_grad():
             z = torch.as_tensor(self._with_class(codes, labels), dtype=torch.float32, device=self.run.device)
-            rows = self.scaling.invert(self.run.model.decode(z)).cpu().numpy()
+            rows = self.scaling.invert(self.run.model.decode(z)).float().cpu().numpy()
         if not np.isfinite(rows).all():
             raise DataError("the decoder has no finite answer to these codes")
         return rows
@@ -143,7 +145,7 @@ class Scene:
         return np.concatenate([codes, np.arange(self.beside) == labels[:, None]], axis=1)
 
     def encode(self, rows: Array) -> Array:
-        """Rows [n, features] in original units -> codes [n, latent]. DataError for rows that do not fit."""
+        """Rows [n, width] in original units -> codes [n, latent]. DataError for rows that do not fit."""
         with self.lock:
             return self.run.encode(rows)
 
@@ -170,7 +172,10 @@ class Scene:
         """Root of the mean squared error per feature, in scaled units, of each point decoded from its code."""
         pair = [torch.from_numpy(x) for x in (self.originals(points), self._again(points))]
         scaled = [self.scaling.apply(x.to(self.run.device)) for x in pair]
-        return (scaled[0] - scaled[1]).square().nanmean(1).sqrt().cpu().numpy().astype(np.float32)
+        known = self.scaling.known(pair[0].to(self.run.device))
+        squares = (scaled[0] - scaled[1]).square()
+        squares = squares if known is None else squares.masked_fill(known == 0, torch.nan)
+        return squares.nanmean(1).sqrt().cpu().numpy().astype(np.float32)
 
     def _again(self, points: Array) -> Array:
         """Points decoded from their codes."""
@@ -180,11 +185,12 @@ class Scene:
     @property
     def _is_table(self) -> bool:
         spec = self.run.spec
-        return not spec.is_image and spec.features <= MOST_COLUMNS
+        return not spec.is_image and self.width <= MOST_COLUMNS
 
     @property
     def _column_names(self) -> list[str]:
-        return [f"column {i}" for i in range(self.run.spec.features)]
+        columns = self.run.spec.columns
+        return [column.name for column in columns] if columns else [f"column {i}" for i in range(self.width)]
 
     def points(self) -> dict[str, Array]:
         """The arrays of the scatter, ready to pack."""
@@ -210,7 +216,8 @@ class Scene:
             "stochastic": run.model.stochastic,
             "image": spec.is_image,
             "shape": list(spec.shape),
-            "features": spec.features,
+            "features": self.width,
+            "categories": [list(c.categories) or None for c in spec.columns] if spec.columns else None,
             "limits": [spec.minimum, spec.maximum],
             "names": self._column_names if self._is_table else None,
             "classes": None if spec.classes is None else list(spec.classes),

@@ -86,7 +86,7 @@ class Site:
 
     async def schema(self, request: Request) -> Response:
         scene = self.scene
-        return JSONResponse(openapi(scene.run.latent, scene.run.spec.features, scene.beside))
+        return JSONResponse(openapi(scene.run.latent, scene.width, scene.beside))
 
     async def meta(self, request: Request) -> Response:
         found = await self._thread(self.scene.meta)
@@ -131,7 +131,7 @@ class Site:
 
     async def encode(self, request: Request) -> Response:
         body = await _body(request, {"rows"})
-        rows = _matrix(body["rows"], "rows", self.scene.run.spec.features, ROWS)
+        rows = _matrix(body["rows"], "rows", self.scene.width, ROWS)
         codes = await self._thread(partial(self.scene.encode, rows.astype(np.float32)))
         return _binary(pack({"codes": codes.astype(np.float32)}))
 

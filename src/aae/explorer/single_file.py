@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from aae.columns import Places
 from aae.data import Dataset
+from aae.data.table_scaling import DAY
 from aae.errors import ConfigError
 from aae.explorer.assemble import assemble
 from aae.explorer.networks import Written, halved, quantised, write
@@ -83,16 +85,33 @@ def _needed(page: _Page, scene: Scene) -> None:
     run = scene.run
     decoder = run.model.get_submodule("decoder")
     sigmoid = bool(getattr(decoder, "sigmoid", False))
-    written = write(
-        "decoder", decoder.get_submodule("body"), run.model.decode, run.latent + scene.beside, sigmoid=sigmoid
-    )
-    page.meta["decoder"] = written.layers
+    network = decoder if run.spec.columns else run.model.decode  # of a table the page makes values of the output
+    written = write("decoder", decoder.get_submodule("body"), network, run.latent + scene.beside, sigmoid=sigmoid)
+    page.meta |= {"decoder": written.layers, "table": _table(run)}
     spec, points = run.spec, scene.points()
     points |= {"prior": points["prior"][:PRIOR].astype(np.float16)}
     points |= {"offset": np.array(spec.offset, np.float32), "scale": np.array(spec.scale, np.float32)}
     for i, _ in enumerate(scene.columns()):
         points[f"column{i}"] = scene.column(i).astype(np.float32)
     page.add(halved(written.arrays) | points)
+
+
+def _table(run: Run) -> list[dict[str, Any]] | None:
+    """Where the features of each column stand, as front/networks.js reads it; None for rows of plain numbers."""
+    columns = run.spec.columns
+    places = Places.of(columns)
+    return [
+        {
+            "kind": column.kind,
+            "first": places.first[i],
+            "width": column.width,
+            "limits": [column.minimum, column.maximum],
+            "step": DAY if column.dtype == "datetime64[D]" else 1 if column.kind == "integer" else 0,
+            "flag": places.flags + places.flagged.index(i) if i in places.flagged else -1,
+            "features": places.features,
+        }
+        for i, column in enumerate(columns)
+    ] or None
 
 
 def _encoder(page: _Page, scene: Scene) -> None:

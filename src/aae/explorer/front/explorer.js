@@ -335,7 +335,7 @@ class Explorer {
 
   retile() {
     clearTimeout(this.tileTimer);
-    if (byId("show-manifold").checked) this.tileTimer = setTimeout(() => this.tiling.ask(true), 150);
+    if (this.meta.image && byId("show-manifold").checked) this.tileTimer = setTimeout(() => this.tiling.ask(true), 150);
   }
 
   async makeTiles() {

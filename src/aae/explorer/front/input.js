@@ -124,7 +124,11 @@ class InputCard {
 
   fields() {
     const { explorer } = this, { meta } = explorer;
-    this.inputs = meta.names.map((name, k) => make("input", { type: "number", step: "any", id: `field-${k}`, value: 0, oninput: () => this.readFields() }));
+    this.inputs = meta.names.map((name, k) => {
+      const how = { id: `field-${k}`, oninput: () => this.readFields() }, names = meta.categories?.[k];
+      if (names) return make("select", how, ...names.map((text, value) => make("option", { value }, text)));
+      return make("input", { type: "number", step: "any", value: 0, ...how });
+    });
     const list = meta.names.flatMap((name, k) => [make("label", { for: `field-${k}` }, name), this.inputs[k]]);
     byId("input").replaceChildren(make("div", { class: "fields" }, ...list),
       make("p", {}, make("button", { onclick: () => this.fill(explorer.decoded) }, "Start from what is decoded")),
@@ -132,12 +136,12 @@ class InputCard {
   }
 
   fill(row) {
-    this.inputs.forEach((input, k) => { input.value = short(row[k]); });
+    this.inputs.forEach((input, k) => { input.value = Number.isNaN(row[k]) ? "" : String(Number(row[k].toPrecision(5))); });
     this.readFields();
   }
 
   readFields() {
-    const row = this.inputs.map((input) => input.valueAsNumber);
+    const row = this.inputs.map((input) => (input.value === "" ? NaN : Number(input.value)));
     if (row.some((x) => !Number.isFinite(x))) byId("input-said").textContent = "Every field needs a number.";
     else this.encoding.ask(row);
   }

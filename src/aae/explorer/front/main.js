@@ -89,14 +89,14 @@ function figures(explorer) {
 
 function settings(meta) {
   const row = (name, ...cells) => make("tr", {}, make("th", { scope: "row" }, ...name), ...cells.map((c) => make("td", {}, c)));
-  const body = Object.entries(meta.settings).map(([name, value]) => row([name], JSON.stringify(value)));
-  const table = (rows, head) => make("div", { class: "scroll" }, make("table", { class: "settings" },
+  const body = Object.entries(meta.settings).map(([name, value]) => row([name], value === null ? "-" : JSON.stringify(value)));
+  const table = (rows, head, kind) => make("div", { class: "scroll" }, make("table", { class: kind },
     make("thead", {}, make("tr", {}, ...head.map((h) => make("th", { scope: "col" }, h)))), make("tbody", {}, ...rows)));
   if (meta.numbers.length) {
     const rows = meta.numbers.map((n) => row([n.name, make("small", {}, n.meaning)], n.value, n.floor));
-    byId("settings").append(make("h2", {}, "Numbers"), table(rows, ["Measure", "This run", "The prior itself"]));
+    byId("settings").append(make("h2", {}, "Numbers"), table(rows, ["Measure", "This run", "The prior itself"], "numbers"));
   }
-  byId("settings").append(make("h2", {}, "Configuration"), table(body, ["Setting", "Value"]));
+  byId("settings").append(make("h2", {}, "Configuration"), table(body, ["Setting", "Value"], "settings"));
   for (const c of meta.changes) {
     byId("settings").append(make("p", {}, `From step ${grouped(c.step)} on, the ${c.phase} phase learnt at ${c.learning_rate}, changed by hand.`));
   }

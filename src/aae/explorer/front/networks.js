@@ -108,3 +108,39 @@ class Scaling {
     return row.map((u, i) => clamp(u * this.scale[one ? 0 : i] + this.offset[one ? 0 : i], this.low, this.high));
   }
 }
+
+/** The same for a table: values of columns <-> features; see aae/columns.py. Missing values are NaN. */
+class TableScaling {
+  constructor(offset, scale, columns) {
+    Object.assign(this, { offset, scale, columns });
+  }
+
+  at(values, i) {
+    return values[values.length === 1 ? 0 : i];
+  }
+
+  apply(row) {
+    const out = new Float32Array(this.columns[0].features);
+    this.columns.forEach(({ kind, first, flag }, i) => {
+      if (Number.isNaN(row[i])) {
+        if (flag >= 0) out[flag] = 1;
+      } else if (kind === "category") out[first + row[i]] = 1;
+      else out[first] = (row[i] - this.at(this.offset, first)) / this.at(this.scale, first);
+    });
+    return out;
+  }
+
+  /** From what the decoder gives before its last step: a truth value is positive or not, a category the largest. */
+  invert(features) {
+    return Float32Array.from(this.columns, ({ kind, first, width, limits: [low, high], step }) => {
+      if (kind === "boolean") return features[first] > 0 ? 1 : 0;
+      if (kind === "category") {
+        let best = 0;
+        for (let k = 1; k < width; k++) if (features[first + k] > features[first + best]) best = k;
+        return best;
+      }
+      const x = features[first] * this.at(this.scale, first) + this.at(this.offset, first);
+      return clamp(step ? Math.round(x / step) * step : x, low ?? -Infinity, high ?? Infinity);
+    });
+  }
+}

@@ -114,6 +114,7 @@ class CodeCard {
 
   decoded(row) {
     const { explorer } = this, where = explorer.place().map(short).join(", ");
+    byId("decoded").parentElement.classList.toggle("stacked", !explorer.meta.image);
     show(byId("decoded"), row, explorer.meta, 140, `decoded at ${where}`);
     const now = performance.now();
     if (now - this.spoken < SPEAK) return;

@@ -54,13 +54,19 @@ function greys(row, meta) {
 
 const MOST_VALUES = 64;
 
+/** A value of column `i` in words. */
+function valueText(meta, i, value) {
+  if (Number.isNaN(value)) return "missing";
+  return meta.categories?.[i]?.[value] ?? short(value);
+}
+
 /** Rows of a table side by side: {heading: row}. */
 function values(columns, meta) {
   const heads = Object.keys(columns), wide = Math.min(meta.features, MOST_VALUES);
   const head = make("tr", {}, make("th", { scope: "col" }, "Column"), ...heads.map((h) => make("th", { scope: "col" }, h)));
   const body = Array.from({ length: wide }, (_, i) =>
     make("tr", {}, make("th", { scope: "row" }, meta.names ? meta.names[i] : `column ${i}`),
-      ...heads.map((h) => make("td", {}, short(columns[h][i])))));
+      ...heads.map((h) => make("td", {}, /residual|change/.test(h) ? short(columns[h][i]) : valueText(meta, i, columns[h][i])))));
   const table = make("table", { class: "values" }, make("thead", {}, head), make("tbody", {}, ...body));
   const rest = meta.features - wide;
   return make("div", { class: "values" }, table, rest > 0 ? `and ${rest} more columns` : "");

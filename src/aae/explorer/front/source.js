@@ -97,7 +97,8 @@ class FileSource {
     this.arrays = unpack(await new Response(stream).arrayBuffer());
     this.text = "";
     const { meta, arrays } = this;
-    this.scaling = new Scaling(arrays.offset, arrays.scale, meta.limits);
+    const { offset, scale } = arrays;
+    this.scaling = meta.table ? new TableScaling(offset, scale, meta.table) : new Scaling(offset, scale, meta.limits);
     this.decoder = new Network(meta.decoder, arrays);
     if (meta.encoder) this.encoder = new Network(meta.encoder, arrays);
   }
