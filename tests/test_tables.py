@@ -22,6 +22,7 @@ from aae.config import Config, Data, DataSpec, from_dict, plain, replace
 from aae.data import Dataset, Scaling, dataset, load, read, rows
 from aae.data.csvs import read_csv, written
 from aae.data.frames import from_frame, to_pandas, to_polars
+from aae.data.table_scaling import drawn_between
 from aae.data.tables import Cells, Table, untyped
 from aae.errors import AAEError, ConfigError, DataError
 from aae.heads import Heads
@@ -328,3 +329,23 @@ def test_untyped_is_the_inverse_of_values(people_data: Dataset, table_file: Path
 def test_the_recipe_of_tables_needs_a_table() -> None:
     assert aae.recipes.recipe("table-8d-gaussian").reconstruction.loss == "gaussian"
     assert Config().data.columns == ()
+
+
+def test_numbers_are_drawn_within_the_range_without_piling_up_at_its_ends() -> None:
+    generator = torch.Generator().manual_seed(0)
+    mean, bounds = torch.zeros(20_000, 2), (torch.tensor([-1.0, -9.0]).double(), torch.tensor([2.0, 9.0]).double())
+    drawn = drawn_between(mean, torch.tensor([1.0, 0.5]), bounds, generator)
+    assert drawn[:, 0].min() > -1
+    assert drawn[:, 0].max() < 2
+    assert ((drawn[:, 0] < -0.9).float().mean() - 0.0311).abs() < 0.005  # (Phi(-0.9) - Phi(-1)) / (Phi(2) - Phi(-1))
+    torch.testing.assert_close(drawn[:, 1].std(), torch.tensor(0.5), atol=0.01, rtol=0)
+    far = drawn_between(torch.full((5, 2), 100.0), torch.tensor([1.0, 0.5]), bounds, generator)
+    torch.testing.assert_close(far, torch.tensor([[2.0, 9.0]]).expand(5, 2), atol=1e-3, rtol=0)
+
+
+def test_a_tiny_table_gets_a_report(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b,c\n" + "".join(f"{i % 4},{'uv'[i % 2]},5\n" for i in range(12)))
+    small = [f"--model.{net}=8" for net in ("encoder", "decoder", "discriminator")]
+    words = ["train", "--data", str(tmp_path / "t.csv"), "--out", str(tmp_path / "run"), "--epochs", "1", "--quiet"]
+    assert cli.main([*words, *small]) == 0
+    assert (tmp_path / "run" / "report.html").exists()

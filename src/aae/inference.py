@@ -22,6 +22,7 @@ from aae.classes import class_block
 from aae.config import Config, DataSpec, from_dict
 from aae.data import Dataset, Scaling, Table
 from aae.data.frames import from_frame, is_frame, like
+from aae.data.table_scaling import drawn_between, scaled_bounds
 from aae.data.tables import untyped
 from aae.diagnosis import Verdict, diagnose
 from aae.errors import AAEError, ConfigError, DataError
@@ -179,7 +180,7 @@ class Run:
         """n new rows in original units: decoded samples of the prior, float32 [n, *shape].
 
         Of a table each value is a draw from the likelihood of its column: a category by its probability, a number
-        under the deviation that `reconstruction.loss = gaussian` has learnt.
+        under the deviation that `reconstruction.loss = gaussian` has learnt, within the range of the training rows.
         y: the classes to sample, as in `decode`; None: each class is as likely as any other.
         """
         codes = self.sample_prior(n, seed=seed)
@@ -192,7 +193,7 @@ class Run:
         decoder: Any = self.model.get_submodule("decoder")
         if hasattr(decoder, "log_std"):
             numbers, std = decoder.heads.numbers, decoder.log_std.clamp(*LOG_STD).exp().cpu()
-            rows[:, numbers] += std * torch.randn(n, len(numbers), generator=generator)
+            rows[:, numbers] = drawn_between(rows[:, numbers], std, scaled_bounds(self.spec), generator)
         values = self._scaling.invert(rows.to(self.device), generator).cpu()
         return data_module.original(values, self.spec)
 

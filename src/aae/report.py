@@ -5,13 +5,14 @@ Everything is inside the one file, so it can be mailed. The figures are also in 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from aae import comparison, metrics, plots
+from aae.columns import Column
 from aae.comparison import Compared
 from aae.config import WITH_DISCRIMINATOR
 from aae.data import Dataset, Scaling, rows
@@ -233,7 +234,9 @@ class _Drawing:
         columns = self.run.spec.columns
         words = [("no", "yes") if c.kind == "boolean" else c.categories or None for c in columns]
         new = self.run.sample(max(len(self.test), SAMPLES))
-        plots.save(plots.columns(self.test.x, new, [c.name for c in columns], words), folder / "columns.png")
+        names = [f"{c.name} (year)" if c.kind == "time" else c.name for c in columns]
+        figure = plots.columns(_in_years(self.test.x, columns), _in_years(new, columns), names, words)
+        plots.save(figure, folder / "columns.png")
         said = (
             f"Each column among {len(self.test)} test rows and {len(new)} generated ones: decoded draws of the prior."
         )
@@ -281,6 +284,12 @@ class _Drawing:
             f"code reaches. {moved} know no prior: their codes are shifted and scaled to this run's prior."
         )
         return [Section("comparison", "Side by side", said, folder / "comparison.png")]
+
+
+def _in_years(values: Array, columns: Sequence[Column]) -> Array:
+    """Values of a table with times as years, which a person can read off an axis."""
+    times = np.array([column.kind == "time" for column in columns])
+    return np.where(times, 1970 + values / (365.2425 * 86_400), values)
 
 
 def _outline_name(mass: float) -> str:

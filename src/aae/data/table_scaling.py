@@ -92,3 +92,26 @@ def _drawn(share: Tensor, generator: torch.Generator) -> Tensor:
     """One category for each row of probabilities [n, k], by inversion."""
     steps = share.to(torch.float64).clamp_min(0).cumsum(1)
     return (steps < (_uniform(share, generator) * steps[:, -1])[:, None]).sum(1).clamp_max(share.shape[1] - 1)
+
+
+def scaled_bounds(spec: DataSpec) -> tuple[Tensor, Tensor]:
+    """Least and largest scaled value of each column of numbers in the training rows, float64 [numbers] each."""
+    places = Places.of(spec.columns)
+    first = [places.first[i] for i in places.numbers]
+    offset = torch.tensor([spec.offset[i] for i in first], dtype=torch.float64)
+    scale = torch.tensor([spec.scale[i] for i in first], dtype=torch.float64)
+    limits = [(spec.columns[i].minimum, spec.columns[i].maximum) for i in places.numbers]
+    low, high = torch.tensor(limits, dtype=torch.float64).reshape(-1, 2).T
+    return (low - offset) / scale, (high - offset) / scale
+
+
+def drawn_between(mean: Tensor, std: Tensor, bounds: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
+    """One draw from N(mean, std^2) given that it lies within the bounds, [n, numbers], by inversion.
+
+    A mean far outside the bounds gives the nearer one.
+    """
+    low, high = ((bound - mean) / std for bound in bounds)
+    a, b = torch.special.ndtr(low), torch.special.ndtr(high)
+    share = a + (b - a) * torch.rand(a.shape, generator=generator, dtype=torch.float64)
+    z = torch.special.ndtri(share.clamp(1e-12, 1 - 1e-12)).clamp(low, high)
+    return (mean + std * z).to(mean.dtype)
