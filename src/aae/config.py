@@ -364,6 +364,8 @@ class Config:
     precision: Literal["auto", "fp32", "tf32", "bf16"] = "auto"
     """Arithmetic of the matrix products; `auto`: bf16 where the processor or GPU has it natively, else fp32; tf32 is
     for CUDA GPUs. Weights, codes and losses are fp32."""
+    cuda_graphs: bool = True
+    """On a CUDA GPU: record the step once and replay it, which is faster for all but the largest networks."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
     threads: int = 0

@@ -69,8 +69,9 @@ class Game:
             torch.manual_seed(config.seed)  # before the weights exist, and on the CPU whatever the device
             model = build(config, data.spec)
         model.to(device)
+        recorded = config.cuda_graphs and device.type == "cuda"
         optimizers = {
-            phase.name: make_optimizer(getattr(config.optimizer, phase.name), parameters_of(model, phase))
+            phase.name: make_optimizer(getattr(config.optimizer, phase.name), parameters_of(model, phase), recorded)
             for phase in model.phases
         }
         generator = torch.Generator(device).manual_seed(config.seed)
@@ -167,12 +168,12 @@ class Game:
             return Batch(x, generator, labels, progress, known=known)
         return Batch(self.scaling.hidden(given, hide, generator), generator, labels, progress, target=x, known=known)
 
-    def training_batch(self, rows: Tensor) -> Batch:
+    def training_batch(self, rows: Tensor, labelled: Tensor | None) -> Batch:
         """The batch of a step: rows under the corruption asked for, beside labelled rows if the model learns labels."""
         batch = self.batch(rows, self.generator)
         self.corrupt(batch)
-        if self.model.learns_labels:
-            batch.labelled = self.batch(self.labelled_rows(), self.generator)
+        if labelled is not None:
+            batch.labelled = self.batch(labelled, self.generator)
             self.corrupt(batch.labelled)
         return batch
 
@@ -191,12 +192,16 @@ class Game:
             batch.target = batch.x if batch.target is None else batch.target
             batch.x = x
 
-    def labelled_rows(self) -> Tensor:
+    def labelled_rows(self) -> Tensor | None:
         """The labelled rows of this step: all of them if they fit, else the next ones of a shuffle of them all.
+
+        None for a model that does not learn from labels.
 
         The shuffle is a function of the seed and of how often the labelled rows have been gone through, so each of
         them trains equally often and a resumed run goes on with the same ones.
         """
+        if not self.model.learns_labels:
+            return None
         rows, size = self.data.labelled, self.config.labelled_batch_size
         if len(rows) <= size:
             return torch.from_numpy(rows)
@@ -205,18 +210,33 @@ class Game:
         return torch.from_numpy(shuffle.permutation(rows)[at * size : (at + 1) * size])
 
     def take_step(self, rows: Tensor, precision: torch.dtype) -> None:
-        """One step on these rows: learning rates, phases, running average, sums."""
+        """One step on these rows: learning rates, phases, sums."""
+        self.set_rates()
+        self.run(self.training_batch(rows, self.labelled_rows()), precision)
+        self.step += 1
+
+    def set_rates(self) -> None:
+        """Give the optimizers the learning rates of this step; in place where a rate is a tensor."""
         config = self.config
         drops = tuple(epoch / config.epochs for epoch in config.schedule_epochs)
         factor = schedule(config.schedule, self.step / self.steps, drops)
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate(name) * factor
-        for phase, losses in step(self.model, self.optimizers, self.training_batch(rows), precision).items():
+                rate = self.learning_rate(name) * factor
+                if isinstance(group["lr"], Tensor):
+                    group["lr"].fill_(rate)
+                else:
+                    group["lr"] = rate
+
+    def run(self, batch: Batch, precision: torch.dtype) -> None:
+        """The phases on a batch, and their losses to the sums."""
+        for phase, losses in step(self.model, self.optimizers, batch, precision).items():
             for name, loss in losses.items():
                 key = f"{phase}.{name}"
-                self.sums[key] = self.sums[key] + loss if key in self.sums else loss.double()
-        self.step += 1
+                if key in self.sums:
+                    self.sums[key] += loss
+                else:
+                    self.sums[key] = loss.double()
 
     def learning_rate(self, phase: str) -> float:
         """The rate of a phase before the schedule: as last changed, else as configured."""
@@ -349,17 +369,26 @@ class Game:
         self.history.append(row)
         self.keep_frame(epoch)
         self.model.train()
-        self.sums, self.epoch_seconds = {}, 0.0
+        for value in self.sums.values():
+            value.zero_()  # in place: a recorded step adds to these very tensors
+        self.epoch_seconds = 0.0
         return row
 
 
-def make_optimizer(config: Optimizer, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimizer of one phase; fused, so that a step is one call for all parameters."""
+def make_optimizer(
+    config: Optimizer, parameters: list[torch.nn.Parameter], recorded: bool = False
+) -> torch.optim.Optimizer:
+    """The optimizer of one phase; fused, so that a step is one call for all parameters.
+
+    recorded: with its learning rate as a tensor beside the parameters, so that a CUDA graph sees it change.
+    """
+    rate: float | Tensor = config.learning_rate
+    if recorded:
+        rate = torch.tensor(rate, device=parameters[0].device)
     if config.kind == "sgd":
-        return torch.optim.SGD(
-            parameters, config.learning_rate, momentum=config.momentum, nesterov=config.nesterov, fused=True
-        )
-    return torch.optim.Adam(parameters, config.learning_rate, betas=(config.momentum, 0.999), fused=True)
+        return torch.optim.SGD(parameters, rate, momentum=config.momentum, nesterov=config.nesterov, fused=True)
+    betas = (config.momentum, 0.999)
+    return torch.optim.Adam(parameters, rate, betas=betas, fused=True, capturable=recorded)
 
 
 def schedule(kind: str, progress: float, drops: Sequence[float] = ()) -> float:

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from aae.arithmetic import gradients_for, moved
 
 Losses = dict[str, Tensor]
-Weight = float | Callable[[float], float | Tensor]
+Progress = float | Tensor
+"""How much of training is done, 0 to 1."""
+Weight = float | Callable[[Progress], float | Tensor]
 
 
 @dataclass
@@ -26,14 +28,14 @@ class Batch:
     x: [batch, features], scaled, float32: what the encoder sees. target: what is to be reconstructed, where that is
     not x. known: [batch, features], 1 where the target's value is known and counts, 0 where it is missing; None: all
     are known. y: [batch] int64 class of each row, -1 unlabelled, or None.
-    progress: how much of training is done, 0 to 1, for what fades as training goes on.
+    progress: how much of training is done, for what fades as training goes on; a 0-dim tensor in a recorded step.
     labelled: rows with known classes for the classification phase; None for a model without one.
     """
 
     x: Tensor
     generator: torch.Generator
     y: Tensor | None = None
-    progress: float = 0.0
+    progress: Progress = 0.0
     target: Tensor | None = None
     known: Tensor | None = None
     labelled: Batch | None = field(default=None, repr=False)
@@ -72,12 +74,12 @@ class Phase:
     losses: Callable[[Batch], Losses]
     weights: Mapping[str, Weight] = field(default_factory=dict)
 
-    def factor(self, name: str, progress: float) -> float | Tensor:
+    def factor(self, name: str, progress: Progress) -> float | Tensor:
         """The factor on the loss of this name when this share of training is done."""
         weight = self.weights.get(name, 1.0)
         return weight(progress) if callable(weight) else weight
 
-    def total(self, losses: Losses, progress: float) -> Tensor:
+    def total(self, losses: Losses, progress: Progress) -> Tensor:
         """What the phase minimises."""
         return torch.stack([self.factor(name, progress) * loss for name, loss in losses.items()]).sum()
 

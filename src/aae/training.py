@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from aae.capture import stepper
 from aae.checkpoint import RunDirectory
 from aae.config import Config, check, from_dict, learns_labels, plain, replace, to_dict
 from aae.data import MEMORY, Dataset, Splits, dataset, load
@@ -202,12 +203,13 @@ def _loop(
     directory: RunDirectory | MemoryRun, game: Game, listener: Listener | None, steer: Steer | None, stop: Stop
 ) -> None:
     config, precision = game.config, precision_of(game.config.precision, game.device)
+    take = stepper(game, precision)
     saved = looked = started = time.perf_counter()
     while not game.finished:
         epoch, position = divmod(game.step, game.steps_per_epoch)
         order = game.order(epoch)
         for i in range(position, game.steps_per_epoch):
-            game.take_step(order[i * config.batch_size : (i + 1) * config.batch_size], precision)
+            take(order[i * config.batch_size : (i + 1) * config.batch_size])
             if game.device.type == "cpu" or started - looked > LOOK_EVERY:
                 looked = started
                 game.check_finite()

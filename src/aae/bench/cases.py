@@ -12,6 +12,7 @@ from aae import recipes
 from aae.bench import plain
 from aae.bench.plain import Networks, Steps
 from aae.bench.products import dense_products
+from aae.capture import stepper
 from aae.config import Config, DataSpec, replace
 from aae.data import Dataset, Splits
 from aae.game import Game
@@ -43,14 +44,14 @@ def ours(config: Config, data: Dataset, precision: str) -> Callable[[torch.devic
 
     def make(device: torch.device) -> Steps:
         game = Game.new(replace(config, {"precision": precision}), data, device)
-        kind = precision_of(precision, device)
+        take = stepper(game, precision_of(precision, device))
 
         def steps(n: int) -> None:
             for _ in range(n):
                 epoch, i = divmod(game.step, game.steps_per_epoch)
                 order = game.order(epoch) if i == 0 or steps.order is None else steps.order  # type: ignore[attr-defined]
                 steps.order = order  # type: ignore[attr-defined]
-                game.take_step(order[i * config.batch_size : (i + 1) * config.batch_size], kind)
+                take(order[i * config.batch_size : (i + 1) * config.batch_size])
             game.check_finite()
 
         steps.order = None  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from aae.balance import Balance
 from aae.config import Adversarial, Config, DataSpec
 from aae.models import adversary, parts
 from aae.networks import Decoder, Discriminator, Encoder
-from aae.phases import Batch, Losses, Model, Phase, Weight
+from aae.phases import Batch, Losses, Model, Phase, Progress, Weight
 
 
 class AAE(Model):
@@ -112,7 +112,7 @@ class AAE(Model):
             self.balance.observe(self.weight * losses["reconstruction"], losses["generator"], self.sample_codes(batch))
         return losses
 
-    def fooling(self, progress: float) -> float | Tensor:
+    def fooling(self, progress: Progress) -> float | Tensor:
         """The factor on the generator loss in the joint phase: a straight line through training."""
         wanted = self.game.weight + (self.game.final_weight - self.game.weight) * progress
         return wanted * self.balance.factor if self.game.balance == "gradients" else wanted

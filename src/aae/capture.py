@@ -1,0 +1,135 @@
+"""A step as one CUDA graph: recorded once, then replayed, so that the host launches one thing instead of hundreds.
+
+A recorded step reads its rows, and how much of training is done, from tensors that stay in place, and learning rates
+that are tensors too; prior samples and noise come from the run's generator, which the graph moves on as the step
+itself would. Before a recording is trusted it is held to the plain step: both take the same step from the same state.
+Where they differ, or a model cannot be recorded, training goes on with the plain step and says so.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aae.game import Game
+
+Body = Callable[[], None]
+WARM_UP = 3
+"""Plain steps before recording: optimizers make their state, and libraries choose their kernels, in the first ones."""
+TOLERANCE = 1e-4
+"""How far weights after a replayed step may be from those after a plain one, relative to the largest of a tensor."""
+
+
+def stepper(game: Game, precision: torch.dtype) -> Callable[[Tensor], None]:
+    """The function that takes a step on some rows: recorded on a CUDA GPU where that can be, else the plain one."""
+    recordable = game.device.type == "cuda" and game.resident.device == game.device
+    if recordable and game.config.cuda_graphs:
+        return Recorded(game, precision, _cuda_graph)
+    return lambda rows: game.take_step(rows, precision)
+
+
+class Recorded:
+    """Steps of a game that become replays of one recording after `WARM_UP` plain ones.
+
+    record: makes a replay out of the body of a step; it is given the generator that the body draws from, too.
+    """
+
+    def __init__(self, game: Game, precision: torch.dtype, record: Callable[[Body, torch.Generator], Body]) -> None:
+        self.game, self.precision, self.record = game, precision, record
+        self.rows = torch.zeros(game.config.batch_size, dtype=torch.int64, device=game.resident.device)
+        self.progress = torch.zeros((), device=game.device)
+        labelled = game.labelled_rows()
+        self.labelled = None if labelled is None else labelled.to(game.resident.device)
+        self.replay: Body | None = None
+        self.taken = 0
+        self.plain = False
+
+    def __call__(self, rows: Tensor) -> None:
+        if self.plain or self.taken < WARM_UP:
+            self.taken += 1
+            return self._aside(lambda: self.game.take_step(rows, self.precision))
+        self.rows.copy_(rows)
+        labelled = self.game.labelled_rows()
+        if self.labelled is not None and labelled is not None:
+            self.labelled.copy_(labelled)
+        self.progress.fill_(self.game.step / self.game.steps)
+        self.game.set_rates()
+        if self.replay is None:
+            self._begin()
+        else:
+            self.replay()
+        self.game.step += 1
+
+    def _body(self) -> None:
+        batch = self.game.training_batch(self.rows, self.labelled)
+        batch.progress = self.progress
+        if batch.labelled is not None:
+            batch.labelled.progress = self.progress
+        self.game.run(batch, self.precision)
+
+    def _begin(self) -> None:
+        """Take this step plainly, record it, take it again from the same state by the recording, and compare."""
+        before = self._state()
+        self._aside(self._body)
+        expected = self._state()
+        try:
+            replay = self.record(self._body, self.game.generator)
+            self._restore(before)
+            replay()
+            if not self._agrees(expected):
+                raise RuntimeError("a replayed step differs from a plain one")
+            self.replay = replay
+        except RuntimeError as error:
+            self.plain = True
+            self._restore(expected)
+            reason = str(error).strip().partition("\n")[0]
+            warnings.warn(f"training without CUDA graphs, which is slower: {reason}", stacklevel=2)
+
+    def _aside(self, body: Body) -> None:
+        """Run on a stream of its own, as PyTorch asks of steps that come before a recording."""
+        if self.game.device.type != "cuda" or self.plain:
+            return body()
+        stream = torch.cuda.Stream(self.game.device)
+        stream.wait_stream(torch.cuda.current_stream(self.game.device))
+        with torch.cuda.stream(stream):
+            body()
+        torch.cuda.current_stream(self.game.device).wait_stream(stream)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """Everything that a step changes, as it stands in memory."""
+        game = self.game
+        found = {**game.model.state_dict(keep_vars=True)}
+        found |= {f"sums.{name}": value for name, value in game.sums.items()}
+        for phase, optimizer in game.optimizers.items():
+            for i, parameter in enumerate(p for group in optimizer.param_groups for p in group["params"]):
+                state: dict[str, Any] = optimizer.state.get(parameter, {})
+                found |= {f"{phase}.{i}.{k}": v for k, v in state.items() if isinstance(v, Tensor)}
+        return found
+
+    def _state(self) -> tuple[dict[str, Tensor], Tensor]:
+        return {k: v.detach().clone() for k, v in self._tensors().items()}, self.game.generator.get_state()
+
+    @torch.no_grad()
+    def _restore(self, state: tuple[dict[str, Tensor], Tensor]) -> None:
+        for name, value in self._tensors().items():
+            value.copy_(state[0][name])
+        self.game.generator.set_state(state[1])
+
+    def _agrees(self, expected: tuple[dict[str, Tensor], Tensor]) -> bool:
+        def near(a: Tensor, b: Tensor) -> bool:
+            scale = b.detach().abs().max().double().clamp_min(1e-6)
+            return bool((a.detach() - b).abs().max().double() <= TOLERANCE * scale)
+
+        return all(near(value, expected[0][name]) for name, value in self._tensors().items() if value.numel())
+
+
+def _cuda_graph(body: Body, generator: torch.Generator) -> Body:
+    graph = torch.cuda.CUDAGraph()
+    graph.register_generator_state(generator)
+    with torch.cuda.graph(graph):
+        body()
+    return graph.replay

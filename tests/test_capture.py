@@ -1,0 +1,114 @@
+"""A recorded step is the plain step: here with recordings that simply run the body again, so that no GPU is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from conftest import tiny
+
+from aae.capture import WARM_UP, Body, Recorded, stepper
+from aae.config import Config, replace
+from aae.data import Dataset
+from aae.game import Game
+
+CPU = torch.device("cpu")
+JOINT = tiny(
+    adversarial__phases="joint", adversarial__final_weight=1.0, adversarial__input_noise=0.1, schedule="linear"
+)
+CONFIGS = {"separate": tiny(), "joint": JOINT, "sgd": tiny(optimizer__generator__kind="sgd")}
+
+
+def again(body: Body, generator: torch.Generator) -> Body:
+    return body
+
+
+def games(config: Config, data: Dataset) -> tuple[Game, Game]:
+    return Game.new(config, data, CPU), Game.new(config, data, CPU)
+
+
+def train(take: Callable[[torch.Tensor], None], game: Game, steps: int) -> None:
+    order, size = game.order(0), game.config.batch_size
+    for i in range(steps):
+        take(order[i * size : (i + 1) * size])
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_recorded_steps_train_as_plain_ones_do(name: str, digits: Dataset) -> None:
+    """Rows, progress, learning rates and noise reach a recording through what stays in place."""
+    plain, recorded = games(CONFIGS[name], digits)
+    take = Recorded(recorded, torch.float32, again)
+    train(stepper(plain, torch.float32), plain, 9)
+    train(take, recorded, 9)
+    assert take.replay is not None
+    assert recorded.step == plain.step == 9
+    for name, value in plain.model.state_dict().items():
+        torch.testing.assert_close(recorded.model.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+    for name, value in plain.sums.items():
+        torch.testing.assert_close(recorded.sums[name], value, rtol=1e-5, atol=1e-6)
+    assert torch.equal(plain.generator.get_state(), recorded.generator.get_state())
+
+
+def test_sums_start_again_in_place_when_an_epoch_ends(digits: Dataset) -> None:
+    game = Game.new(tiny(), digits, CPU)
+    train(stepper(game, torch.float32), game, game.steps_per_epoch)
+    before = {name: value.data_ptr() for name, value in game.sums.items()}
+    game.end_epoch(torch.float32)
+    assert {name: value.data_ptr() for name, value in game.sums.items()} == before
+    assert all(value == 0 for value in game.sums.values())
+
+
+def spoiled(body: Body, generator: torch.Generator) -> Body:
+    """A recording that draws once too often."""
+
+    def replay() -> None:
+        torch.rand(1, generator=generator)
+        body()
+
+    return replay
+
+
+def impossible(body: Body, generator: torch.Generator) -> Body:
+    raise RuntimeError("operation not permitted when stream is capturing\nmore")
+
+
+@pytest.mark.parametrize("record", [spoiled, impossible])
+def test_a_recording_that_fails_or_differs_is_given_up_and_training_goes_on(
+    record: Callable[[Body, torch.Generator], Body], digits: Dataset
+) -> None:
+    plain, recorded = games(tiny(), digits)
+    train(stepper(plain, torch.float32), plain, 7)
+    with pytest.warns(UserWarning, match="training without CUDA graphs"):
+        train(Recorded(recorded, torch.float32, record), recorded, 7)
+    assert all(torch.equal(a, b) for a, b in zip(plain.model.parameters(), recorded.model.parameters(), strict=True))
+
+
+def test_on_a_processor_nothing_is_recorded(digits: Dataset) -> None:
+    assert not isinstance(stepper(Game.new(tiny(), digits, CPU), torch.float32), Recorded)
+
+
+def test_a_step_before_the_recording_is_plain(digits: Dataset) -> None:
+    game, seen = Game.new(tiny(), digits, CPU), []
+
+    def record(body: Body, generator: torch.Generator) -> Body:
+        seen.append(game.step)
+        return body
+
+    train(Recorded(game, torch.float32, record), game, WARM_UP + 2)
+    assert seen == [WARM_UP]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("name", CONFIGS)
+def test_cuda_graphs_train_as_the_plain_step_does(name: str, digits: Dataset) -> None:
+    config = replace(CONFIGS[name], {"precision": "fp32"})
+    device = torch.device("cuda")
+    graphs, plain = Game.new(config, digits, device), Game.new(replace(config, {"cuda_graphs": False}), digits, device)
+    take = stepper(graphs, torch.float32)
+    train(take, graphs, 9)
+    train(stepper(plain, torch.float32), plain, 9)
+    assert isinstance(take, Recorded)
+    assert take.replay is not None
+    for a, b in zip(graphs.model.parameters(), plain.model.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
