@@ -17,7 +17,12 @@ CPU = torch.device("cpu")
 JOINT = tiny(
     adversarial__phases="joint", adversarial__final_weight=1.0, adversarial__input_noise=0.1, schedule="linear"
 )
-CONFIGS = {"separate": tiny(), "joint": JOINT, "sgd": tiny(optimizer__generator__kind="sgd")}
+CONFIGS = {
+    "separate": tiny(),
+    "joint": JOINT,
+    "sgd": tiny(optimizer__generator__kind="sgd"),
+    "semi-supervised": tiny(model__kind="semi-supervised", prior__kind="gaussian", labelled_batch_size=32),
+}
 
 
 def again(body: Body, generator: torch.Generator) -> Body:
