@@ -28,7 +28,7 @@ SEMI = {"model__kind": "semi-supervised", "prior__kind": "gaussian", "data__labe
 def steps(config: Config, data: Dataset, n: int) -> Game:
     game = Game.new(config, data, CPU)
     for i in range(n):
-        game.take_step(data.splits.train[i * 32 : (i + 1) * 32], torch.float32)
+        game.take_step(torch.from_numpy(data.splits.train[i * 32 : (i + 1) * 32]), torch.float32)
     return game
 
 
@@ -76,7 +76,7 @@ def test_clustering_is_the_semi_supervised_model_without_its_last_phase(few: Dat
     assert same(semi, clustering)
     for game in (without, clustering):
         for i in range(5):
-            game.take_step(few.splits.train[i * 32 : (i + 1) * 32], torch.float32)
+            game.take_step(torch.from_numpy(few.splits.train[i * 32 : (i + 1) * 32]), torch.float32)
     assert same(without, clustering)
 
 
