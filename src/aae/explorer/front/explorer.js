@@ -102,7 +102,11 @@ class Explorer {
     const all = [this.x, this.y, this.priorX, this.priorY];
     const low = all.map((v) => (v.length ? near(v, 0.002) : Infinity));
     const high = all.map((v) => (v.length ? near(v, 0.998) : -Infinity));
-    return [Math.min(low[0], low[2]), Math.max(high[0], high[2]), Math.min(low[1], low[3]), Math.max(high[1], high[3])];
+    const found = [[0, 2], [1, 3]].flatMap(([a, b]) => [Math.min(low[a], low[b]), Math.max(high[a], high[b])]);
+    for (const [x, y] of this.outline().flat()) {
+      Object.assign(found, [Math.min(found[0], x), Math.max(found[1], x), Math.min(found[2], y), Math.max(found[3], y)]);
+    }
+    return found;
   }
 
   setAxes(frame, axes) {
@@ -382,15 +386,20 @@ class Explorer {
     this.drawCursor();
   }
 
+  /** The curves of the prior's outline, where it is known in the two coordinates seen. */
+  outline() {
+    const { prior } = this.meta, [a, b] = this.axes;
+    if (!prior || this.frame.basis || this.latent === 1) return [];
+    return prior.same || (a === 0 && b === 1) ? prior.outline : [];
+  }
+
   drawOutline() {
-    const { prior } = this.meta, { over, view } = this, [a, b] = this.axes;
-    if (!prior || this.frame.basis || this.latent === 1) return;
-    if (!prior.same && !(a === 0 && b === 1)) return;
+    const { over, view } = this;
     over.strokeStyle = INK;
     over.lineWidth = 1.5;
     over.setLineDash([6, 4]);
     over.beginPath();
-    for (const curve of prior.outline)
+    for (const curve of this.outline())
       curve.forEach(([u, v], i) => over[i ? "lineTo" : "moveTo"](...view.toScreen(u, v)));
     over.stroke();
     over.setLineDash([]);
