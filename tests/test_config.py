@@ -358,8 +358,8 @@ def test_settings_that_are_no_group_are_refused() -> None:
 PHASES = ("reconstruction", "discriminator", "generator", "classification")
 NUMBERS = (math.nan, math.inf, -math.inf)
 RANGES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
-    "epochs": ((1, 10**9), (0, -1)),
-    "batch_size": ((1,), (0, -128)),
+    "epochs": ((1, 0, 10**9), (-1,)),
+    "batch_size": ((1, 0), (-128,)),
     "labelled_batch_size": ((1,), (0,)),
     "schedule_epochs": (((), (1,), (50, 80)), ((0,), (80, 50), (5, 5))),
     "corruption.noise": ((0.0, 1e9), (-1e-9, *NUMBERS)),

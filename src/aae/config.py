@@ -350,9 +350,10 @@ class Config:
     recipe: Annotated[str, tyro.conf.Suppress] = "digits-2d-uniform"
     """The recipe that the settings started from."""
     epochs: int = 50
-    """Passes over the training rows."""
+    """Passes over the training rows (0: as many as make 4,000 steps, 10 to 400)."""
     batch_size: int = 128
-    """Rows in one step; the rows left over at the end of an epoch wait for the next shuffle."""
+    """Rows in one step (0: 128, or 32 with fewer than 10,000 training rows); the rows left over at the end of an epoch
+    wait for the next shuffle."""
     seed: int = 0
     """Seed of weights, shuffles, noise and prior samples."""
     labelled_batch_size: int = 100
@@ -381,8 +382,8 @@ class Config:
     optimizer: Optimizers = field(default_factory=Optimizers)
 
     def __post_init__(self) -> None:
-        _require(self.epochs >= 1, f"epochs must be 1 or more, got {self.epochs}")
-        _require(self.batch_size >= 1, f"batch_size must be 1 or more, got {self.batch_size}")
+        _require(self.epochs >= 0, f"epochs must be 0 or more, got {self.epochs}")
+        _require(self.batch_size >= 0, f"batch_size must be 0 or more, got {self.batch_size}")
         _require(
             self.labelled_batch_size >= 1, f"labelled_batch_size must be 1 or more, got {self.labelled_batch_size}"
         )

@@ -10,6 +10,28 @@ from aae.config import Adversarial, Config, Data, Model, Optimizer, Optimizers, 
 from aae.errors import ConfigError
 
 
+def auto() -> Config:
+    """Any data, any prior: weights from measured gradients, size of the run by the number of rows; minutes.
+
+    The pull of the adversary grows from half to twice that of reconstruction: reconstruct first, match last. A ratio of
+    gradients means the same for every loss, number of columns and prior; docs/defaults.md has what it reaches.
+    """
+    return Config(
+        recipe="auto",
+        epochs=0,
+        batch_size=0,
+        schedule="linear",
+        threads=1,
+        model=Model(encoder=(512, 512), decoder=(512, 512), discriminator=(256, 256)),
+        prior=Prior("uniform", 2.0),
+        reconstruction=Reconstruction("mse", "mean"),
+        adversarial=Adversarial(
+            phases="joint", balance="gradients", weight=0.5, final_weight=2.0, input_noise=0.05, gradient_penalty=0.02
+        ),
+        optimizer=_joint(2e-3),
+    )
+
+
 def digits_2d_uniform() -> Config:
     """The post's experiment on the digits bundled with scikit-learn: seconds, no download (default)."""
     return Config(
@@ -134,6 +156,7 @@ DEFAULT = "digits-2d-uniform"
 """The recipe when none is named."""
 
 RECIPES: dict[str, Callable[[], Config]] = {
+    "auto": auto,
     "digits-2d-uniform": digits_2d_uniform,
     "mnist-2d-uniform": mnist_2d_uniform,
     "mnist-2d-uniform-post": mnist_2d_uniform_post,

@@ -27,6 +27,10 @@ from aae.priors import with_content
 
 LOOK_EVERY = 5.0
 """Seconds between two looks at the losses within an epoch on an accelerator, which has to be waited for each time."""
+STEPS, EPOCHS = 4000, (10, 400)
+"""Steps of a run whose number of epochs is left open, and the fewest and most epochs that it may come to."""
+MANY_ROWS = 10_000
+"""Training rows from which a step whose size is left open takes 128 of them rather than 32."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def train(
     check(config)
     data, source = _given(config, data)
     _check_labels(config, data)
-    config = replace(config, {"batch_size": batch_size(config, data), "data.source": source})
+    config = sized(replace(config, {"data.source": source}), data)
     config = dataclasses.replace(config, prior=with_content(config.prior))
     path = free_directory(config.recipe) if out is None else Path(out)
     device = device_of(config.device)
@@ -97,7 +101,7 @@ def train_in_memory(
     KeyboardInterrupt, as in any other computation, and nothing is kept. Otherwise as `train`.
     """
     check(config)
-    config = dataclasses.replace(config, prior=with_content(config.prior))
+    config = dataclasses.replace(sized(config, data), prior=with_content(config.prior))
     keep_freed_memory()
     game = Game.new(config, data, device_of(config.device))
     if start is not None:
@@ -183,8 +187,18 @@ def _check_labels(config: Config, data: Dataset) -> None:
 
 
 def batch_size(config: Config, data: Dataset) -> int:
-    """Rows in one step: as configured, or all training rows if there are fewer."""
-    return min(config.batch_size, len(data.splits.train))
+    """Rows in one step: as configured, or by the number of training rows; all of them if there are fewer."""
+    rows = len(data.splits.train)
+    return min(config.batch_size or (128 if rows >= MANY_ROWS else 32), rows)
+
+
+def sized(config: Config, data: Dataset) -> Config:
+    """The settings with a size of batch, and a number of epochs, that fit the number of training rows."""
+    size = batch_size(config, data)
+    steps = max(len(data.splits.train) // max(size, 1), 1)
+    least, most = EPOCHS
+    epochs = config.epochs or min(max(-(-STEPS // steps), least), most)
+    return replace(config, {"batch_size": size, "epochs": epochs})
 
 
 def _continue(directory: RunDirectory, game: Game, listener: Listener | None, steer: Steer | None) -> Run:
