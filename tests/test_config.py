@@ -366,6 +366,8 @@ RANGES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "corruption.dropout": ((0.0, 0.9), (1.0, -0.1, *NUMBERS)),
     "seed": ((0, 2**63 - 1), (-1, 2**63)),
     "threads": ((0, 64), (-1,)),
+    "average": ((0.0, 0.999), (-0.1, 1.0, *NUMBERS)),
+    "patience": ((0, 7), (-1,)),
     "save_every": ((0.0, 3600.0), (-1.0, *NUMBERS)),
     "data.validation": ((0.0, 0.5), (-0.1, 0.51, *NUMBERS)),
     "data.test": ((1e-9, 0.5, None), (0.0, -0.1, 0.51, *NUMBERS)),

@@ -62,7 +62,7 @@ class Recorded:
             self._begin()
         else:
             self.replay()
-        self.game.step += 1
+        self.game.count()
 
     def _body(self) -> None:
         batch = self.game.training_batch(self.rows, self.labelled)

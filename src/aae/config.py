@@ -371,6 +371,12 @@ class Config:
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
     threads: int = 0
     """Processor threads for training (0: one per core, or what OMP_NUM_THREADS says)."""
+    average: float = 0.0
+    """Decay of a running average of encoder and decoder, used and saved in their place (0: none; to below 1)."""
+    select: Literal["last", "best"] = "last"
+    """Weights that a finished run has: of the last epoch, or of that with the best prior match and reconstruction."""
+    patience: int = 0
+    """End after this many epochs without a better one (0: never)."""
     save_every: float = 30.0
     """Seconds between checkpoints (also one at the end, and one on Ctrl-C or SIGTERM)."""
     data: Data = field(default_factory=Data)
@@ -393,6 +399,8 @@ class Config:
             f"schedule_epochs must be 1 or more and ascending, got {at}",
         )
         _require(0 <= self.seed < 2**63, f"seed must lie in 0 to 2^63 - 1, got {self.seed}")
+        _require(0 <= self.average < 1, f"average must lie in 0 to below 1, got {self.average}")
+        _require(self.patience >= 0, f"patience must be 0 or more, got {self.patience}")
         _require(self.threads >= 0, f"threads must be 0 or more, got {self.threads}")
         _require(
             0 <= self.save_every < math.inf, f"save_every must be 0 or more seconds and finite, got {self.save_every}"

@@ -7,6 +7,7 @@ run that was interrupted, or killed, ends with the same weights as one that neve
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,9 @@ from aae import __version__, health
 from aae.checkpoint import Checkpoint, RunDirectory
 from aae.config import Config, Optimizer
 from aae.data import Dataset, Scaling
+from aae.diagnosis import score
 from aae.errors import ConfigError, TrainingError
+from aae.keeping import Average, best_epoch, out_of_patience
 from aae.memory import MemoryRun
 from aae.models import build
 from aae.phases import Batch, Model, evaluate, parameters_of, step
@@ -56,6 +59,9 @@ class Game:
     frames: dict[int, Tensor] = field(default_factory=dict)
     norms: dict[str, float] = field(default_factory=dict)
     """Norm of each network's parameters when the epoch began."""
+    average: Average | None = None
+    best: dict[str, Tensor] = field(default_factory=dict)
+    """Weights of the best epoch so far, if those are to be kept."""
     epoch_seconds: float = 0.0
     """Time spent in the steps of this epoch so far, over all processes that worked on it."""
     changes: list[Row] = field(default_factory=list)
@@ -76,7 +82,8 @@ class Game:
         }
         generator = torch.Generator(device).manual_seed(config.seed)
         scaling, norms = Scaling(data.spec, device), health.weight_norms(model)
-        return cls(config, data, device, model, optimizers, generator, scaling, norms=norms)
+        average = Average(model, config.average) if config.average > 0 else None
+        return cls(config, data, device, model, optimizers, generator, scaling, norms=norms, average=average)
 
     @classmethod
     def restored(cls, config: Config, data: Dataset, device: torch.device, checkpoint: Checkpoint) -> Game:
@@ -94,12 +101,24 @@ class Game:
 
     @property
     def finished(self) -> bool:
-        return self.step >= self.steps
+        between_epochs = self.step % self.steps_per_epoch == 0
+        return self.step >= self.steps or (between_epochs and out_of_patience(self.history, self.config.patience))
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights to use: averaged where an average is kept, those of the best epoch once the run has ended."""
+        if self.finished and self.best:
+            return self.best
+        return self.model.state_dict() | (self.average.weights if self.average else {})
 
     def save(self, directory: RunDirectory | MemoryRun) -> None:
         self.check_finite()
         training = {f"sums.{name}": value for name, value in self.sums.items()}
         training |= {f"norms.{name}": torch.tensor(norm, dtype=torch.float64) for name, norm in self.norms.items()}
+        if not self.finished:  # what only goes on with the run
+            training |= {f"best.{name}": tensor for name, tensor in self.best.items()}
+            training |= {
+                f"live.{name}": tensor for name, tensor in (self.average.live() if self.average else {}).items()
+            }
         training["generator"] = self.generator.get_state()
         for phase, optimizer in self.optimizers.items():
             for index, values in optimizer.state_dict()["state"].items():
@@ -113,7 +132,7 @@ class Game:
             "changes": self.changes,
         }
         frames = {f"epoch.{epoch}": codes for epoch, codes in self.frames.items()}
-        tensors = {"weights": self.model.state_dict(), "training": training, "frames": frames}
+        tensors = {"weights": self.weights(), "training": training, "frames": frames}
         on_cpu = {k: {n: t.detach().cpu().contiguous() for n, t in v.items()} for k, v in tensors.items()}
         directory.save(self.step, on_cpu, state, self.history)
 
@@ -121,6 +140,13 @@ class Game:
         """Stand where the checkpoint was made."""
         self.take_over(checkpoint)
         training = checkpoint.tensors["training"]
+        kept = {kind: {k.removeprefix(kind): v.to(self.device) for k, v in training.items() if k.startswith(kind)}
+                for kind in ("best.", "live.")}  # fmt: skip
+        self.best = kept["best."]
+        if self.average is not None:
+            weights = checkpoint.tensors["weights"]
+            self.average.weights = {name: weights[name].to(self.device, copy=True) for name in self.average.weights}
+            self.model.load_state_dict(kept["live."], strict=False)
         self.generator.set_state(training["generator"])
         self.sums = {k.removeprefix("sums."): v.to(self.device) for k, v in training.items() if k.startswith("sums.")}
         self.frames = {int(k.removeprefix("epoch.")): v for k, v in checkpoint.tensors["frames"].items()}
@@ -213,7 +239,13 @@ class Game:
         """One step on these rows: learning rates, phases, sums."""
         self.set_rates()
         self.run(self.training_batch(rows, self.labelled_rows()), precision)
+        self.count()
+
+    def count(self) -> None:
+        """A step has been taken: what follows from the weights that it left."""
         self.step += 1
+        if self.average is not None:
+            self.average.update(self.step)
 
     def set_rates(self) -> None:
         """Give the optimizers the learning rates of this step; in place where a rate is a tensor."""
@@ -360,15 +392,20 @@ class Game:
         }
         row |= {f"{name}_train": value for name, value in self.mean_losses().items()}
         self.model.eval()  # whatever a network counts while training, held-out rows leave alone
-        row |= self.held_out_losses(epoch, precision)
-        row |= self.validation_error()
-        row |= self.prior_match(epoch)
-        row |= self.health(epoch, precision)
+        with self.average.used() if self.average else contextlib.nullcontext():
+            row |= self.held_out_losses(epoch, precision)
+            row |= self.validation_error()
+            row |= self.prior_match(epoch)
+            row |= self.health(epoch, precision)
+            self.keep_frame(epoch)
+        self.model.train()
         row |= health.growth(self.model, self.norms)
         self.norms = health.weight_norms(self.model)
+        row["score"] = score(row)
         self.history.append(row)
-        self.keep_frame(epoch)
-        self.model.train()
+        if self.config.select == "best" and best_epoch(self.history) == len(self.history) - 1:
+            chosen = self.model.state_dict() | (self.average.weights if self.average else {})
+            self.best = {name: tensor.detach().clone() for name, tensor in chosen.items()}
         for value in self.sums.values():
             value.zero_()  # in place: a recorded step adds to these very tensors
         self.epoch_seconds = 0.0
