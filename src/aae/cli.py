@@ -103,12 +103,13 @@ def train(arguments: Sequence[str]) -> None:
     settings = config.resolve(base, chosen.settings, written=_written(rest))
     from aae import training
     from aae.data import load
+    from aae.game import batch_size
     from aae.progress import Console
 
     console = Console(chosen.quiet)
     data = load(settings.data)
     console.say(*data.notes)
-    if (rows := training.batch_size(settings, data)) < settings.batch_size:
+    if (rows := batch_size(settings, data)) < settings.batch_size:
         console.say(
             f"batch_size = {settings.batch_size} is more than the {rows} training rows: a step takes all of them"
         )
@@ -123,10 +124,10 @@ def train(arguments: Sequence[str]) -> None:
 
 def _dry_run(settings: Config, data: Dataset) -> None:
     """The plan as comments before the settings, so that all of it is a file for --config."""
+    from aae.game import sized
     from aae.plan import plan
-    from aae.training import batch_size
 
-    settings = config.replace(settings, {"batch_size": batch_size(settings, data)})
+    settings = sized(settings, data)
     _print("\n".join([*(f"# {line}" for line in plan(settings, data).lines()), "", *config.toml(settings)]))
 
 

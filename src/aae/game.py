@@ -20,7 +20,7 @@ from torch import Tensor
 
 from aae import __version__, health
 from aae.checkpoint import Checkpoint, RunDirectory
-from aae.config import Config, Optimizer
+from aae.config import Config, Optimizer, replace
 from aae.data import Dataset, Scaling
 from aae.diagnosis import score
 from aae.errors import ConfigError, TrainingError
@@ -37,6 +37,11 @@ HELD_OUT_ROWS = 2000
 """Rows of the validation and test splits behind the loss curves; the splits are shuffled, so the first ones will do."""
 FRAMES, FRAME_ROWS = 60, 1500
 """Most pictures in the animation of the latent space, and most codes in each."""
+
+STEPS, EPOCHS = 4000, (10, 400)
+"""Steps of a run whose number of epochs is left open, and the fewest and most epochs that it may come to."""
+MANY_ROWS = 10_000
+"""Training rows from which a step whose size is left open takes 128 of them rather than 32."""
 
 Row = dict[str, Any]
 
@@ -410,6 +415,21 @@ class Game:
             value.zero_()  # in place: a recorded step adds to these very tensors
         self.epoch_seconds = 0.0
         return row
+
+
+def batch_size(config: Config, data: Dataset) -> int:
+    """Rows in one step: as configured, or by the number of training rows; all of them if there are fewer."""
+    rows = len(data.splits.train)
+    return min(config.batch_size or (128 if rows >= MANY_ROWS else 32), rows)
+
+
+def sized(config: Config, data: Dataset) -> Config:
+    """The settings with a size of batch, and a number of epochs, that fit the number of training rows."""
+    size = batch_size(config, data)
+    steps = max(len(data.splits.train) // max(size, 1), 1)
+    least, most = EPOCHS
+    epochs = config.epochs or min(max(-(-STEPS // steps), least), most)
+    return replace(config, {"batch_size": size, "epochs": epochs})
 
 
 def make_optimizer(

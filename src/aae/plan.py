@@ -10,7 +10,7 @@ import torch
 
 from aae.config import Config
 from aae.data import Dataset
-from aae.game import Game
+from aae.game import Game, sized
 from aae.hardware import device_of, float32_products, keep_freed_memory, precision_of, using_threads
 
 SECONDS, STEPS = 3.0, 50
@@ -57,6 +57,7 @@ def plan(config: Config, data: Dataset) -> Plan:
 
     Raises ConfigError like `training.train`.
     """
+    config = sized(config, data)
     device = device_of(config.device)
     precision = precision_of(config.precision, device)
     with using_threads(config.threads), float32_products(config.precision, device):

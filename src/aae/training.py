@@ -19,7 +19,7 @@ from aae.config import Config, check, from_dict, learns_labels, plain, replace, 
 from aae.data import MEMORY, Dataset, Splits, dataset, load
 from aae.diagnosis import Verdict, diagnose
 from aae.errors import DataError, Interrupted, RunError
-from aae.game import Game, Row
+from aae.game import Game, Row, sized
 from aae.hardware import device_of, float32_products, keep_freed_memory, precision_of, using_threads
 from aae.inference import Run
 from aae.memory import MemoryRun
@@ -27,10 +27,6 @@ from aae.priors import with_content
 
 LOOK_EVERY = 5.0
 """Seconds between two looks at the losses within an epoch on an accelerator, which has to be waited for each time."""
-STEPS, EPOCHS = 4000, (10, 400)
-"""Steps of a run whose number of epochs is left open, and the fewest and most epochs that it may come to."""
-MANY_ROWS = 10_000
-"""Training rows from which a step whose size is left open takes 128 of them rather than 32."""
 
 
 @dataclass(frozen=True)
@@ -184,21 +180,6 @@ def _check_labels(config: Config, data: Dataset) -> None:
                 f"model.kind = supervised needs the label of every training row, and {unknown} of {len(train)} rows of "
                 f"{data.spec.name} have none; leave those rows out, or set model.kind to semi-supervised"
             )
-
-
-def batch_size(config: Config, data: Dataset) -> int:
-    """Rows in one step: as configured, or by the number of training rows; all of them if there are fewer."""
-    rows = len(data.splits.train)
-    return min(config.batch_size or (128 if rows >= MANY_ROWS else 32), rows)
-
-
-def sized(config: Config, data: Dataset) -> Config:
-    """The settings with a size of batch, and a number of epochs, that fit the number of training rows."""
-    size = batch_size(config, data)
-    steps = max(len(data.splits.train) // max(size, 1), 1)
-    least, most = EPOCHS
-    epochs = config.epochs or min(max(-(-STEPS // steps), least), most)
-    return replace(config, {"batch_size": size, "epochs": epochs})
 
 
 def _continue(directory: RunDirectory, game: Game, listener: Listener | None, steer: Steer | None) -> Run:
