@@ -370,6 +370,34 @@ def bench(
         _print(f"{bench.machine(where)}\n\n{bench.table(measured)}")
 
 
+def reproduce(
+    name: Annotated[Literal["table-2"], tyro.conf.Positional, tyro.conf.arg(metavar="NAME", help="What to reproduce.")],
+    /,
+    seeds: Annotated[int, tyro.conf.arg(help="How many seeds, from 0 on.")] = 3,
+    budget: Annotated[
+        Literal["quick", "full"], tyro.conf.arg(help="How long to train: minutes, or as long as the recipe says.")
+    ] = "quick",
+    only: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="CASE", help="Some rows of the table, such as 100-labels.")
+    ] = (),
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="DIR", help="Folder to write.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run an experiment of the paper over seeds: a table beside its numbers, a figure, the exact settings."""
+    from aae import reproduction
+    from aae.progress import Console
+
+    if seeds < 1:
+        raise ConfigError(f"--seeds must be 1 or more, got {seeds}")
+    known = [case.key for case in reproduction.EXPERIMENTS[name].cases]
+    if unknown := [case for case in only if case not in known]:
+        raise ConfigError(f"--only {unknown[0]}: {name} has {', '.join(known)}")
+    console, folder = Console(quiet), out or Path("reproductions") / f"{name}-{budget}"
+    with console.baselines() as listener:
+        page = reproduction.reproduce(name, folder, seeds=seeds, budget=budget, only=only, listener=lambda _: listener)
+    console.say(page.read_text(encoding="utf-8"), f"written to {page}")
+
+
 def list_recipes() -> None:
     """List the recipes, a line each."""
     width = max(map(len, recipes.RECIPES))
@@ -423,6 +451,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "explore": explore,
     "export": export,
     "bench": bench,
+    "reproduce": reproduce,
     "recipes": list_recipes,
     "priors": list_priors,
 }

@@ -6,6 +6,7 @@ other object. `save` and `to_png_bytes` turn a figure into a file.
 
 from aae.plots.animation import animation
 from aae.plots.classes import cluster_heads, style_by_class
+from aae.plots.curves import curves
 from aae.plots.grids import manifold, reconstructions, sample_picture, samples
 from aae.plots.health import health
 from aae.plots.holes import hole_map
@@ -25,6 +26,7 @@ __all__ = [
     "columns",
     "comparison",
     "correlations",
+    "curves",
     "health",
     "hole_map",
     "latent_scatter",

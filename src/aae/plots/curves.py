@@ -1,0 +1,41 @@
+"""Curves of one measure, such as an error after each epoch, for several runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from numpy.typing import ArrayLike
+
+from aae.errors import DataError
+from aae.plots.style import INK, LABEL, PALETTE, blank_figure, dress
+
+
+def curves(runs: Mapping[str, tuple[ArrayLike, ArrayLike]], x: str, y: str) -> Figure:
+    """One line for each run, `{name: (x values [n], y values [n])}`, both axes logarithmic; `x` and `y` name the axes.
+
+    The last value of each curve is written at its end. Raises DataError if there is no run, or a run of other shapes.
+    """
+    if not runs:
+        raise DataError("there is no run to draw; give one or more")
+    figure = blank_figure(6.4, 4.2)
+    axes = figure.add_subplot()
+    for i, (name, (across, up)) in enumerate(runs.items()):
+        first, second = np.asarray(across, dtype=np.float64), np.asarray(up, dtype=np.float64)
+        if first.shape != second.shape or first.ndim != 1 or not len(first):
+            raise DataError(f"{name}: x and y must be lists of one length, got {first.shape} and {second.shape}")
+        (line,) = axes.plot(first, second, color=PALETTE[i % len(PALETTE)], label=name, linewidth=1.4)
+        axes.annotate(
+            f" {second[-1]:.2f}", (first[-1], second[-1]), color=line.get_color(), fontsize=LABEL, va="center"
+        )
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
+    dress(axes, "", x, y)
+    axes.legend(frameon=False, fontsize=LABEL, labelcolor=INK)
+    return figure
