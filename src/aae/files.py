@@ -85,7 +85,8 @@ def write_restyled(
     beside = np.concatenate([np.asarray(originals, np.float32)[:, None], restyled], axis=1)
     flat = as_rows(beside.reshape(-1, *beside.shape[2:]), spec).numpy().reshape(*beside.shape[:2], *spec.shape)
     limits = (spec.minimum, spec.maximum) if spec.is_image else (None, None)
-    plots.save(plots.style_by_class(flat, spec.shape, ("row", *names), *limits), path)
+    title = "Rows, and their styles in every class"
+    plots.save(plots.style_by_class(flat, spec.shape, ("row", *names), *limits, title), path)
 
 
 def labels_of(raw: Raw) -> dict[str, np.ndarray]:

@@ -20,6 +20,7 @@ def style_by_class(
     classes: Sequence[str] | None = None,
     vmin: Limit = None,
     vmax: Limit = None,
+    title: str | None = None,
 ) -> Figure:
     """One style to a row, one class to a column: what changes down a column is style, and along a row the class alone.
 
@@ -33,7 +34,8 @@ def style_by_class(
         raise DataError(f"classes must name {columns} columns, got {len(names)} names")
     axes, figure, unit = _drawn(array, shape, vmin, vmax, 0.7)
     axes.set_xticks(np.arange(columns) + 0.5, [fit(name, SMALL, unit) for name in names])
-    dress(axes, f"{count(styles, 'style')} in {count(columns, 'class', 'classes')}", "class", "style")
+    usual = f"{count(styles, 'style')} in {count(columns, 'class', 'classes')}"
+    dress(axes, usual if title is None else title, "class", "style")
     _unframed(axes)
     return figure
 
