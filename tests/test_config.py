@@ -537,7 +537,7 @@ def test_settings_that_do_not_go_together_are_refused() -> None:
 
 @pytest.mark.parametrize(("name", "case"), list(itertools.product(recipes.RECIPES, CASES)))
 def test_what_a_recipe_set_gives_way_to_what_the_user_asks_for(name: str, case: str) -> None:
-    base, changes = recipes.recipe(name), CASES[case]
+    base, changes = recipes.recipe(name), {"model.kind": "aae", **CASES[case]}
     chosen = replace(base, changes)
     config = resolve(base, chosen, written=changes)
     assert check(config) is config
