@@ -15,17 +15,25 @@ import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import adjusted_rand_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 
 import aae
 from aae.config import Prior
 from aae.errors import ConfigError, RunError
 
 LATENT = (aae.AAE, aae.Autoencoder, aae.VAE)
-ALL = (*LATENT, aae.AAEOutlierDetector)
+ALL = (*LATENT, aae.AAEClassifier, aae.AAECluster, aae.AAEOutlierDetector)
 QUICK = {"epochs": 5, "random_state": 0}
+ENOUGH = {aae.AAEClassifier: 15, aae.AAECluster: 60}
+"""Epochs in which those that have to be right in scikit-learn's checks get there."""
+
+
+def labels(x: np.ndarray) -> np.ndarray:
+    """Two classes by the first column."""
+    return (x[:, 0] > np.median(x[:, 0])).astype(int)
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +59,39 @@ def contract(estimator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(results) > 40
 
 
-@pytest.mark.parametrize("cls", ALL)
+@pytest.mark.parametrize("cls", [*LATENT, aae.AAEOutlierDetector])
 def test_every_check_of_scikit_learn_passes(cls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     contract(cls(epochs=5), monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cls", ENOUGH)
+def test_every_check_passes_for_those_that_have_to_be_right_in_them(cls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    contract(cls(epochs=ENOUGH[cls]), monkeypatch)
+
+
+QUICK_CHECKS = (
+    "check_estimators_pickle",
+    "check_methods_subset_invariance",
+    "check_methods_sample_order_invariance",
+    "check_fit2d_1feature",
+    "check_fit2d_1sample",
+    "check_dict_unchanged",
+    "check_classifiers_one_label",
+    "check_estimators_nan_inf",
+    "check_transformer_general",
+)
+
+
+@pytest.mark.parametrize("cls", ENOUGH)
+def test_the_checks_that_ask_for_no_accuracy_pass_quickly(cls: Any) -> None:
+    estimator, done = cls(epochs=1), set()
+    for wrapped, check in estimator_checks_generator(estimator):
+        name = getattr(check, "func", check).__name__
+        if name in QUICK_CHECKS:
+            check(wrapped)
+            done.add(name)
+    assert len(done) >= 8
 
 
 @pytest.mark.slow
@@ -63,7 +101,7 @@ def test_every_check_of_scikit_learn_passes_with_the_defaults(cls: Any, monkeypa
 
 
 def test_it_works_in_pipelines_searches_and_cross_validation(table: np.ndarray) -> None:
-    y = (table[:, 0] > np.median(table[:, 0])).astype(int)
+    y = labels(table)
     pipeline = make_pipeline(aae.AAE(**QUICK), LogisticRegression())
     search = GridSearchCV(pipeline, {"aae__n_components": [1, 3]}, cv=2, n_jobs=2, error_score="raise").fit(table, y)
     assert search.best_params_["aae__n_components"] in (1, 3)
@@ -155,10 +193,10 @@ def test_partial_fit_learns_a_pass_at_a_time(table: np.ndarray) -> None:
     for part in np.array_split(table, 4):
         model.partial_fit(part)
     first, scale = model.score(table), model.run_.spec.scale
-    for _ in range(30):
+    for _ in range(20):
         model.partial_fit(table)
     assert model.run_.spec.scale == scale
-    assert model.n_iter_ == 34
+    assert model.n_iter_ == 24
     assert model.score(table) > first + 0.3
 
 
@@ -166,7 +204,7 @@ def test_partial_fit_learns_a_pass_at_a_time(table: np.ndarray) -> None:
 
 
 def test_a_pickle_holds_weights_and_works_in_another_process(table: np.ndarray, tmp_path: Path) -> None:
-    models = [cls(**QUICK).fit(table) for cls in ALL]
+    models = [cls(**QUICK).fit(table, labels(table)) for cls in ALL]
     (tmp_path / "models.pickle").write_bytes(pickle.dumps(models))
     np.save(tmp_path / "x.npy", table)
     code = (
@@ -179,15 +217,16 @@ def test_a_pickle_holds_weights_and_works_in_another_process(table: np.ndarray, 
 
 @pytest.mark.parametrize("cls", ALL)
 def test_a_copy_goes_on_as_the_original_would(cls: Any, table: np.ndarray) -> None:
-    model = cls(**QUICK).fit(table)
-    again = pickle.loads(pickle.dumps(model)).partial_fit(table)
-    np.testing.assert_array_equal(again.score_samples(table), model.partial_fit(table).score_samples(table))
+    y = labels(table)
+    model = cls(**QUICK).fit(table, y)
+    again = pickle.loads(pickle.dumps(model)).partial_fit(table, y)
+    np.testing.assert_array_equal(again.score_samples(table), model.partial_fit(table, y).score_samples(table))
 
 
 @pytest.mark.parametrize("cls", ALL)
 def test_save_makes_a_run_directory_and_load_reads_it(cls: Any, table: np.ndarray, tmp_path: Path) -> None:
     frame = pd.DataFrame(table, columns=list("abcdef"))
-    model = cls(**QUICK, hidden=(16, 8), settings={"reconstruction.weight": 2.0}).fit(frame)
+    model = cls(**QUICK, hidden=(16, 8), settings={"reconstruction.weight": 2.0}).fit(frame, labels(table))
     model.save(tmp_path / "run")
     again = cls.load(tmp_path / "run")
     assert again.get_params() == model.get_params()
@@ -250,7 +289,7 @@ def test_fitting_leaves_no_files_and_no_global_state_behind(
     ids=["two columns", "duplicates", "constant column", "two rows", "denormal", "huge"],
 )
 def test_small_data_gives_finite_results(cls: Any, x: np.ndarray) -> None:
-    model = cls(**QUICK).fit(x)
+    model = cls(**QUICK, **({"n_clusters": 2} if cls is aae.AAECluster else {})).fit(x, np.arange(len(x)) % 2)
     assert np.isfinite(model.score_samples(x)).all()
     assert np.isfinite(model.reconstruct(x)).all()
 
@@ -273,3 +312,120 @@ def test_settings_that_cannot_be_are_refused_by_name(table: np.ndarray) -> None:
     ):
         with pytest.raises(ValueError, match=words):
             aae.AAE(**parameters).fit(table)
+
+
+# Classes and clusters
+
+
+@pytest.fixture(scope="module")
+def blobs() -> tuple[np.ndarray, np.ndarray]:
+    """Three groups of 50 rows, well apart in 4 dimensions."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], 50)
+    return rng.normal(size=(3, 4))[y] * 4 + rng.normal(size=(150, 4)), y
+
+
+def test_three_labels_of_each_class_are_enough(blobs: tuple[np.ndarray, np.ndarray]) -> None:
+    x, y = blobs
+    names = np.array(["ant", "bee", "cat"], dtype=object)[y]
+    some = np.full(150, -1, dtype=object)
+    for k in range(3):
+        some[np.flatnonzero(y == k)[:3]] = names[y == k][0]
+    model = aae.AAEClassifier(epochs=60, random_state=0).fit(x, some)
+    assert model.classes_.tolist() == ["ant", "bee", "cat"]
+    assert model.score(x, names) > 0.95
+    assert model.predict_proba(x).sum(1) == pytest.approx(1)
+    bees = model.sample(200, y="bee", random_state=0)
+    assert (model.predict(bees) == "bee").mean() > 0.6
+    style = model.transform(x[:5])
+    assert model.inverse_transform(style, "cat").shape == (5, 4)
+    with pytest.raises(ValueError, match="there is no class 'dog'"):
+        model.sample(2, y="dog")
+
+
+def test_partial_fit_knows_the_classes_that_have_yet_to_come(blobs: tuple[np.ndarray, np.ndarray]) -> None:
+    x, y = blobs
+    model = aae.AAEClassifier(random_state=0).partial_fit(x[:90], y[:90], classes=[0, 1, 2])
+    for _ in range(20):
+        model.partial_fit(x[::-1], y[::-1])
+    assert model.score(x, y) > 0.9
+    with pytest.raises(ValueError, match="row 0 is 7"):
+        model.partial_fit(x[:3], [7, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (np.full(150, -1), "0 labelled classes"),
+        (np.r_[np.full(149, -1), 2], "1 labelled class;"),
+        (np.linspace(0, 1, 150), "Unknown label type"),
+        (np.zeros(149), "inconsistent numbers of samples"),
+        (np.r_[np.nan, np.zeros(149)], "NaN"),
+    ],
+)
+def test_labels_that_cannot_be_learnt_from_are_refused(
+    y: np.ndarray, words: str, blobs: tuple[np.ndarray, np.ndarray]
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        aae.AAEClassifier(epochs=1).fit(blobs[0], y)
+
+
+def test_clusters_are_found_and_numbered_by_size(blobs: tuple[np.ndarray, np.ndarray]) -> None:
+    x, y = blobs[0][:130], blobs[1][:130]  # the last group has 30 rows
+    model = aae.AAECluster(3, epochs=40, random_state=0)
+    found = model.fit_predict(x)
+    assert adjusted_rand_score(y, found) > 0.9
+    assert (np.diff(np.bincount(found)) <= 0).all()
+    np.testing.assert_array_equal(found, model.predict(x))
+    assert model.cluster_centers_.shape == (3, 4)
+    means = np.stack([x[found == k].mean(0) for k in range(3)])
+    distances = np.linalg.norm(model.cluster_centers_[:, None] - means, axis=2)
+    assert distances.argmin(1).tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match="clusters are 0 to 2"):
+        model.sample(1, y=3)
+
+
+# Outliers
+
+
+def test_odd_rows_are_found_and_the_feature_to_blame(table: np.ndarray) -> None:
+    detector = aae.AAEOutlierDetector(random_state=0).fit(table)
+    odd = table[:20].copy()
+    odd[:, 3] += 8 * table[:, 3].std()
+    assert (detector.predict(odd) == -1).all()
+    assert (detector.explain(odd).argmax(1) == 3).mean() > 0.9
+    assert roc_auc_score(np.repeat([0, 1], [120, 20]), detector.anomaly_score(np.r_[table, odd])) > 0.98
+    np.testing.assert_array_equal(detector.score_samples(odd), -detector.anomaly_score(odd))
+    assert detector.evidence(odd).shape == (20, 3)
+
+
+def test_false_alarms_are_as_frequent_as_asked_for() -> None:
+    """Fresh rows of the same kind: the expected rate is at most 10 %, known from 100 held-out rows to about 3 %."""
+    rng = np.random.default_rng(0)
+    mix = rng.normal(size=(3, 6))
+    rows = rng.normal(size=(2500, 3)) @ mix + 0.1 * rng.normal(size=(2500, 6))
+    detector = aae.AAEOutlierDetector(false_alarm_rate=0.1, epochs=20, random_state=0).fit(rows[:500])
+    assert detector.false_alarm_rate_ <= 0.1
+    assert (detector.predict(rows[500:]) == -1).mean() == pytest.approx(0.1, abs=0.09)
+
+
+def test_contamination_is_a_share_of_the_training_rows(table: np.ndarray) -> None:
+    detector = aae.AAEOutlierDetector(contamination=0.1, **QUICK)
+    assert (detector.fit_predict(table) == -1).sum() == 12
+    for parameters, words in (
+        ({"contamination": 0.7}, "contamination must be"),
+        ({"contamination": "some"}, "contamination must be"),
+        ({"false_alarm_rate": 0}, "false_alarm_rate must lie"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            aae.AAEOutlierDetector(**parameters).fit(table)
+
+
+def test_blame_of_pixels_has_the_shape_of_the_images() -> None:
+    images = np.moveaxis(np.random.default_rng(0).random((60, 3, 5, 4)), 1, -1)  # channels last
+    detector = aae.AAEOutlierDetector(**QUICK).fit(images)
+    odd = images[:1].copy()
+    odd[0, 2, 1, 0] += 50
+    blame = detector.explain(odd)
+    assert blame.shape == odd.shape
+    assert np.unravel_index(blame.argmax(), blame.shape) == (0, 2, 1, 0)

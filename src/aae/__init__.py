@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aae import config, metrics, objectives, plots, priors, recipes
     from aae.config import Config, DataSpec
-    from aae.estimators import AAE, VAE, AAEOutlierDetector, Autoencoder
+    from aae.estimators import AAE, VAE, AAEClassifier, AAECluster, AAEOutlierDetector, Autoencoder
     from aae.inference import Run
     from aae.training import resume, train
 
@@ -27,6 +27,8 @@ __version__ = "0.1.0"
 __all__ = [
     "AAE",
     "VAE",
+    "AAEClassifier",
+    "AAECluster",
     "AAEOutlierDetector",
     "Autoencoder",
     "Config",
@@ -44,6 +46,8 @@ __all__ = [
 
 _HOMES = {
     "AAE": "aae.estimators",
+    "AAEClassifier": "aae.estimators",
+    "AAECluster": "aae.estimators",
     "AAEOutlierDetector": "aae.estimators",
     "Autoencoder": "aae.estimators",
     "VAE": "aae.estimators",

@@ -57,6 +57,8 @@ class Game:
     optimizers: dict[str, torch.optim.Optimizer]
     generator: torch.Generator
     scaling: Scaling
+    measured: int | None = None
+    """How many of the last epochs are measured (prior match, health, validation error); None: all of them."""
     step: int = 0
     sums: dict[str, Tensor] = field(default_factory=dict)
     """Losses by "phase.loss", added up since the start of the epoch, float64, on the device."""
@@ -385,6 +387,11 @@ class Game:
             codes = self.model.sample_codes(self.batch(rows, generator))
             self.frames[epoch] = codes.float().cpu()
 
+    def is_measured(self, epoch: int) -> bool:
+        """Whether more than the losses is measured after this epoch."""
+        every = self.measured is None or self.config.select == "best" or self.config.patience > 0
+        return every or self.config.epochs - epoch < (self.measured or 0)
+
     def end_epoch(self, precision: torch.dtype) -> Row:
         """Close the epoch: its row of the history, a frame, and sums that start again."""
         epoch = self.step // self.steps_per_epoch
@@ -399,12 +406,14 @@ class Game:
         self.model.eval()  # whatever a network counts while training, held-out rows leave alone
         with self.average.used() if self.average else contextlib.nullcontext():
             row |= self.held_out_losses(epoch, precision)
-            row |= self.validation_error()
-            row |= self.prior_match(epoch)
-            row |= self.health(epoch, precision)
+            if self.is_measured(epoch):
+                row |= self.validation_error()
+                row |= self.prior_match(epoch)
+                row |= self.health(epoch, precision)
             self.keep_frame(epoch)
         self.model.train()
-        row |= health.growth(self.model, self.norms)
+        if self.is_measured(epoch):
+            row |= health.growth(self.model, self.norms)
         self.norms = health.weight_norms(self.model)
         row["score"] = score(row)
         self.history.append(row)

@@ -4,10 +4,12 @@ inputs.py    a user's array, checked by scikit-learn's rules, with the place of 
 settings.py  parameters, and the size of the data -> Config
 base.py      fit, partial_fit, warm_start, save, load: what every estimator does
 latent.py    AAE, Autoencoder, VAE: transformers
-outliers.py  AAEOutlierDetector
+classes.py   AAEClassifier, AAECluster
+    outliers.py  AAEOutlierDetector
 """
 
+from aae.estimators.classes import AAEClassifier, AAECluster
 from aae.estimators.latent import AAE, VAE, Autoencoder
 from aae.estimators.outliers import AAEOutlierDetector
 
-__all__ = ["AAE", "VAE", "AAEOutlierDetector", "Autoencoder"]
+__all__ = ["AAE", "VAE", "AAEClassifier", "AAECluster", "AAEOutlierDetector", "Autoencoder"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
@@ -17,6 +18,8 @@ from sklearn.utils.validation import check_is_fitted
 from aae.config import Config, Prior, replace
 from aae.config import Data as DataConfig
 from aae.data import Dataset, Splits, dataset
+from aae.data.dataset import fingerprint
+from aae.diagnosis import LASTING
 from aae.errors import ConfigError
 from aae.estimators.inputs import checked
 from aae.estimators.settings import configure
@@ -48,12 +51,12 @@ class Estimator(BaseEstimator):
 
         Raises ValueError that names the row and column of what cannot be used, or the parameter.
         """
-        return self._train(checked(self, X, reset=True, fewest=2), None)
+        return self._train(checked(self, X, reset=True, fewest=2))
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """One pass over the rows of X. The first call learns the scaling, which stays, from its rows (2 or more)."""
         first = not hasattr(self, "run_")
-        return self._train(checked(self, X, reset=first, fewest=2 if first else 1), None, passes=1)
+        return self._train(checked(self, X, reset=first, fewest=2 if first else 1), passes=1)
 
     def reconstruct(self, X: Any) -> Array:
         """Rows encoded and decoded again, float32, in original units and in the shape of the rows of `fit`."""
@@ -117,14 +120,25 @@ class Estimator(BaseEstimator):
         order = np.random.Generator(np.random.PCG64(seed)).permutation(rows).astype(np.int64)
         return Splits(order[held:], order[:held], order[:0])
 
-    def _train(self, x: Array, y: Array | None, passes: int | None = None) -> Self:
-        """Train on checked rows, and class numbers or None; with `passes`, go on from where the run stands."""
+    def _train(
+        self,
+        x: Array,
+        y: Array | None = None,
+        *,
+        classes: Sequence[str] = (),
+        passes: int | None = None,
+        start: Run | None = None,
+    ) -> Self:
+        """Train on checked rows, and the numbers of their classes or None.
+
+        With `passes`, go on from where the run stands, for so many. start: a run whose networks are the first ones.
+        """
         parameters = self._resolved(math.prod(x.shape[1:]))
         seed = int(check_random_state(parameters["random_state"]).randint(2**31 - 1))
-        start = getattr(self, "run_", None) if passes or parameters["warm_start"] else None
-        done = self.n_iter_ if start else 0
+        own = getattr(self, "run_", None) if passes or parameters["warm_start"] else None
+        start, done = own or start, self.n_iter_ if own else 0
         splits: Any = "all" if passes else self._splits(len(x), seed)
-        data = _dataset(x, y, splits, start)
+        data = _dataset(x, y, classes, splits, start)
         config = configure(
             parameters,
             self._kind,
@@ -137,11 +151,13 @@ class Estimator(BaseEstimator):
         if start is not None:
             config = _same_networks(config, parameters, start)
         if passes:
-            last = {"adversarial.weight": config.adversarial.final_weight} if self._kind != "autoencoder" else {}
+            last = (
+                {"adversarial.weight": config.adversarial.final_weight} if config.adversarial.phases == "joint" else {}
+            )
             config = replace(config, {"epochs": passes, "schedule": "constant", **last})
         with Console(quiet=not parameters["verbose"]).training() as listener:
-            self.run_ = train_in_memory(config, data, start=start, listener=listener)
-        earlier = self.history_ if start else []
+            self.run_ = train_in_memory(config, data, start=start, listener=listener, measured=0 if passes else LASTING)
+        earlier = self.history_ if own else []
         self.history_ = [*earlier, *({**row, "epoch": row["epoch"] + done} for row in self.run_.history)]
         self.n_iter_ = done + config.epochs
         self._n_features_out = config.model.latent
@@ -154,9 +170,18 @@ def residuals(run: Run, x: Array) -> Array:
     return (run.flat(run.reconstruct(x)) - flat) / np.asarray(run.spec.scale, np.float64)
 
 
-def _dataset(x: Array, y: Array | None, splits: Any, start: Run | None) -> Dataset:
+def _dataset(x: Array, y: Array | None, classes: Sequence[str], splits: Any, start: Run | None) -> Dataset:
     """The rows as training takes them; on top of a run, in the units of that run."""
-    data = dataset(x, y, DataConfig(layout="vectors" if x.ndim == 2 else "auto"), splits=splits, name="X")
+    data = dataset(x, None, DataConfig(layout="vectors" if x.ndim == 2 else "auto"), splits=splits, name="X")
+    if y is not None:
+        train = data.splits.train
+        data = dataclasses.replace(
+            data,
+            spec=dataclasses.replace(data.spec, classes=tuple(classes)),
+            y=torch.from_numpy(y),
+            labelled=np.sort(train[y[train] >= 0]),
+            fingerprint=fingerprint(data.x, torch.from_numpy(y)),
+        )
     if start is None:
         return data
     if data.spec.shape != start.spec.shape:
@@ -164,12 +189,17 @@ def _dataset(x: Array, y: Array | None, splits: Any, start: Run | None) -> Datas
             f"X has rows of shape {data.spec.shape}, and the model of the last fit takes {start.spec.shape}; "
             "fit a new estimator, or set warm_start to False"
         )
-    return dataclasses.replace(data, spec=start.spec)
+    if start.config.model.kind == "semi-supervised" and y is not None and start.spec.classes != data.spec.classes:
+        raise ConfigError(
+            f"y has the classes {data.spec.classes}, and the model of the last fit knows {start.spec.classes}; "
+            "fit a new estimator, or set warm_start to False"
+        )
+    return dataclasses.replace(data, spec=dataclasses.replace(start.spec, classes=data.spec.classes))
 
 
 def _same_networks(config: Config, parameters: Mapping[str, Any], start: Run) -> Config:
     """`config` with the networks of `start` where their sizes are automatic; ConfigError if the others differ."""
-    had = start.config.model
+    had = dataclasses.replace(start.config.model, kind=config.model.kind, clusters=config.model.clusters)
     if parameters["hidden"] == "auto":
         config = replace(config, {"model.encoder": had.encoder, "model.decoder": had.decoder})
     config = replace(config, {"model.discriminator": had.discriminator})

@@ -63,8 +63,9 @@ class AAE(Sampled, Codes):
     Parameters
     ----------
     n_components : number of dimensions of a code.
-    prior : the shape of the codes: "gaussian" (standard deviation 1), "uniform" (from -2 to 2 on each axis), an
-        `aae.config.Prior`, or a dict of the settings of `[prior]`, such as `{"kind": "gaussian", "scale": 5.0}`.
+    prior : the shape of the codes: the name of any prior, such as "gaussian" (standard deviation 1), "uniform" (from -2
+        to 2 on each axis) or "ring"; a picture or a file of points; an array of points [m, n_components]; or a dict of
+        the settings of `[prior]`, such as `{"kind": "gaussian", "scale": 5.0}` (or an `aae.config.Prior`).
     hidden : "auto", or the widths of the hidden layers of encoder and decoder.
     epochs, batch_size : passes over the rows, and rows in a step; "auto" goes by the number of rows.
     learning_rate : of Adam, for encoder and decoder, at the start; it falls linearly to zero.
@@ -86,7 +87,7 @@ class AAE(Sampled, Codes):
         self,
         n_components: int = 2,
         *,
-        prior: str | Prior | Mapping[str, Any] = "gaussian",
+        prior: Any = "gaussian",
         hidden: Any = "auto",
         epochs: Any = "auto",
         batch_size: Any = "auto",
@@ -112,7 +113,10 @@ class AAE(Sampled, Codes):
         self.verbose = verbose
 
     def _prior(self) -> Prior:
-        return prior_of(self.prior, Prior("gaussian", 1.0))
+        found = prior_of(self.prior, Prior("gaussian", 1.0))
+        if found.labels:
+            raise ConfigError("prior.labels = True needs classes, which AAE does not take; train with aae.train")
+        return found
 
     def _more(self) -> Mapping[str, Any]:
         return adversarial()

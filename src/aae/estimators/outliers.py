@@ -67,7 +67,7 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
         *,
         contamination: Any = "auto",
         false_alarm_rate: float = 0.05,
-        prior: str | Prior | Mapping[str, Any] = "gaussian",
+        prior: Any = "gaussian",
         hidden: Any = "auto",
         epochs: Any = "auto",
         batch_size: Any = "auto",
@@ -98,14 +98,14 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
         """Train on most rows of X and calibrate on the others; y is not used. Errors as in `AAE.fit`."""
         self._check_rates()
         x = checked(self, X, reset=True, fewest=2)
-        return self._train(x, None)._calibrate(x)
+        return self._train(x)._calibrate(x)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """One pass over the rows of X, and a calibration on these rows."""
         self._check_rates()
         first = not hasattr(self, "run_")
         x = checked(self, X, reset=first, fewest=2 if first else 1)
-        return self._train(x, None, passes=1)._calibrate(x)
+        return self._train(x, passes=1)._calibrate(x)
 
     def anomaly_score(self, X: Any) -> Array:
         """How odd each row is, float64 [n]: higher is odder (the sign of PyOD's decision function)."""

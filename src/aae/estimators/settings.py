@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from aae.config import Adversarial, Config, Model, Optimizer, Optimizers, Prior, check, flatten, from_dict, replace
 from aae.data import MEMORY
 from aae.errors import ConfigError
+from aae.priors.files import CLOUDS, PICTURES, pack
+from aae.priors.given import Points
 
 PARAMETERS = {
     "model.kind": "the class of the estimator",
     "model.latent": "n_components",
+    "model.clusters": "n_clusters",
     "model.encoder": "hidden",
     "model.decoder": "hidden",
     "prior.kind": "prior",
@@ -49,15 +55,23 @@ def sizes(rows: int, features: int) -> Sizes:
     return Sizes((width, width), batch, epochs)
 
 
-def prior_of(prior: str | Prior | Mapping[str, Any], default: Prior) -> Prior:
-    """The prior that a name, a `Prior`, or a mapping of the settings of `[prior]` stands for."""
-    if isinstance(prior, Prior):
-        return prior
+def prior_of(prior: Any, default: Prior) -> Prior:
+    """The prior that is meant by a name, a file, points [m, latent], a `Prior`, or a mapping of its settings."""
     if isinstance(prior, str):
-        return default if prior == default.kind else from_dict(Prior, {"kind": prior})
+        suffix = Path(prior).suffix.lower()
+        kind = "picture" if suffix in PICTURES else "points" if suffix in CLOUDS else prior
+        found = default if kind == default.kind else from_dict(Prior, {"kind": kind}, where="prior.")
+        return replace(found, {"file": prior}) if kind != prior else found
     if isinstance(prior, Mapping):
         return from_dict(Prior, dict(prior), where="prior.")
-    raise ConfigError(f"prior must be a name, such as 'gaussian', an aae.config.Prior, or its settings; got {prior!r}")
+    if isinstance(prior, np.ndarray):
+        return Prior("points", content=pack("points", {"points": Points(prior).points.numpy()}))
+    if isinstance(prior, Prior):
+        return prior
+    raise ConfigError(
+        "prior must be a name, such as 'gaussian', a picture or a file of points, points [m, n_components], an "
+        f"aae.config.Prior, or a dict of its settings; got {prior!r}"
+    )
 
 
 def adversarial() -> dict[str, Any]:
@@ -67,6 +81,18 @@ def adversarial() -> dict[str, Any]:
             phases="joint", weight=0.005, final_weight=0.3, input_noise=0.05, gradient_penalty=0.02
         ),
         "optimizer": Optimizers(discriminator=Optimizer("adam", learning_rate=2e-3, momentum=0.5)),
+    }
+
+
+def blocks(classification: Optimizer | None = None) -> dict[str, Any]:
+    """The game of the models whose code is a class beside a style, with the optimizer of what labels teach."""
+    return {
+        "adversarial": Adversarial(input_noise=0.05, gradient_penalty=0.02),
+        "optimizer": Optimizers(
+            discriminator=Optimizer("adam", learning_rate=1e-3, momentum=0.5),
+            generator=Optimizer("adam", learning_rate=1e-3, momentum=0.5),
+            classification=classification or Optimizer(),
+        ),
     }
 
 
@@ -97,7 +123,9 @@ def configure(
         encoder=_widths(hidden),
         decoder=_widths(hidden),
     )
-    if kind == "aae":
+    if "n_clusters" in parameters:
+        model = replace(model, {"clusters": max(2, whole(parameters["n_clusters"], "n_clusters"))})
+    if more and "adversarial" in more:
         model = replace(model, {"discriminator": _widths(chosen.hidden)})
     base = Config(
         recipe=f"estimator-{kind}",
