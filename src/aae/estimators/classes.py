@@ -51,7 +51,7 @@ class Styled(Codes):
 
     def _numbers(self, y: Any) -> Array:
         """Classes as the user names them to the numbers that the decoder takes."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no classes to name")
 
     def _resolved(self, features: int) -> dict[str, Any]:
         parameters = super()._resolved(features)
