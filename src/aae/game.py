@@ -22,6 +22,7 @@ from aae import __version__, health
 from aae.checkpoint import Checkpoint, RunDirectory
 from aae.config import Config, Optimizer, replace
 from aae.data import Dataset, Scaling
+from aae.data.streaming import block_order, release
 from aae.diagnosis import score
 from aae.errors import ConfigError, TrainingError
 from aae.keeping import Average, best_epoch, out_of_patience
@@ -42,6 +43,8 @@ STEPS, EPOCHS = 4000, (10, 400)
 """Steps of a run whose number of epochs is left open, and the fewest and most epochs that it may come to."""
 MANY_ROWS = 10_000
 """Training rows from which a step whose size is left open takes 128 of them rather than 32."""
+GIVEN_BACK = 16_384
+"""Rows after which the memory of a mapped file is given back."""
 
 Row = dict[str, Any]
 
@@ -253,6 +256,8 @@ class Game:
         self.step += 1
         if self.average is not None:
             self.average.update(self.step)
+        if self.data.file is not None and self.step * self.config.batch_size % GIVEN_BACK < self.config.batch_size:
+            release(self.data.file)
 
     def set_rates(self) -> None:
         """Give the optimizers the learning rates of this step; in place where a rate is a tensor."""
@@ -312,9 +317,14 @@ class Game:
         return {key.split(".")[1]: value.item() / done for key, value in self.sums.items()}
 
     def order(self, epoch: int) -> Tensor:
-        """The training rows, shuffled for this epoch, [n] int64: a function of the seed and the epoch alone."""
+        """The training rows, shuffled for this epoch, [n] int64: a function of the seed and the epoch alone.
+
+        Rows of a mapped file are shuffled in blocks: see `aae.data.streaming`.
+        """
         shuffle = np.random.Generator(np.random.PCG64([self.config.seed, epoch]))
-        return torch.from_numpy(shuffle.permutation(self.data.splits.train)).to(self.resident.device)
+        rows = self.data.splits.train
+        chosen = shuffle.permutation(rows) if self.data.file is None else block_order(rows, shuffle)
+        return torch.from_numpy(chosen).to(self.resident.device)
 
     @torch.no_grad()
     def held_out_losses(self, epoch: int, precision: torch.dtype) -> Row:

@@ -19,9 +19,13 @@ from aae.data.memory import gathered, labels
 from aae.data.scaling import Fitted, fit
 from aae.data.sources import Raw, read
 from aae.data.splits import Splits, given, split
+from aae.data.streaming import mapped, release
 from aae.data.tables import Table, chosen, describe, fit_table, from_array, typed, values_of
 from aae.errors import ConfigError, DataError
 
+Array = NDArray[Any]
+HASHED_AT_ONCE = 64 << 20
+"""Bytes that are hashed before the memory of a mapped file is given back."""
 FULL_BYTE = (0.0, 255.0)
 MEMORY = "memory"
 """The name, and as a setting the source, of data that was passed in Python."""
@@ -46,6 +50,8 @@ class Dataset:
     """Numbers of the training rows whose labels may be learnt from, ascending: see `choose_labelled`."""
     source: str | None = None
     """What `data.source` was when it was loaded; None for data passed in Python."""
+    file: np.memmap[Any, Any] | None = None
+    """The mapped file that `x` lies in, if it does: see `aae.data.streaming`."""
 
 
 def load(config: Data) -> Dataset:
@@ -105,8 +111,10 @@ def _prepared(raw: Raw, config: Data, splits: Splits, where: str, source: str | 
     x = torch.from_numpy(flat if flat.flags.writeable else flat.copy())
     y = None if raw.y is None else torch.from_numpy(raw.y)
     labelled = choose_labelled(raw.y, raw.classes, splits.train, config)
-    found = fingerprint(x, y)
-    return Dataset(spec, x, y, splits, found, (*_counts(spec, splits), *raw.notes, *said), labelled, source)
+    found = fingerprint(x, y, mapped(flat))
+    return Dataset(
+        spec, x, y, splits, found, (*_counts(spec, splits), *raw.notes, *said), labelled, source, mapped(flat)
+    )
 
 
 def _array(
@@ -176,18 +184,29 @@ def _refuse_unused(raw: Raw, config: Data, where: str) -> None:
 
 def _known_range(raw: Raw, given: NDArray[Any]) -> tuple[float, float] | None:
     """The range that the source or its type gives. Bytes that are all 0 or 1 are flags, not very dark pixels."""
-    if raw.limits is not None or given.dtype != "uint8" or given.max() <= 1:
+    if raw.limits is not None or given.dtype != "uint8" or not _beyond_one(given):
         return raw.limits
     return FULL_BYTE
 
 
-def fingerprint(x: torch.Tensor, y: torch.Tensor | None) -> str:
+def _beyond_one(x: Array) -> bool:
+    """Whether any value is above 1; looks no further than the first one, which in a picture comes soon."""
+    rows = max(1, HASHED_AT_ONCE // max(1, x[:1].nbytes))
+    return any(x[start : start + rows].max() > 1 for start in range(0, len(x), rows))
+
+
+def fingerprint(x: torch.Tensor, y: torch.Tensor | None, file: np.memmap[Any, Any] | None = None) -> str:
     """SHA-256, as hexadecimal digits, over type, shape and bytes of `x` and, if there, `y`."""
     digest = hashlib.sha256()
     for name, tensor in (("x", x), ("y", y)):
         if tensor is not None:
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-            digest.update(tensor.contiguous().numpy().data)
+            array = tensor.contiguous().numpy()
+            rows = max(1, HASHED_AT_ONCE // max(1, array[:1].nbytes))
+            for start in range(0, len(array), rows):
+                digest.update(array[start : start + rows].data)
+                if file is not None:
+                    release(file)
     return digest.hexdigest()
 
 

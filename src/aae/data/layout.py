@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from aae.config import DataSpec
+from aae.data.streaming import release
 from aae.errors import ConfigError, DataError
 
 Array = NDArray[Any]
@@ -165,6 +166,7 @@ def check_finite(flat: Array, shape: tuple[int, ...], where: str) -> None:
     step = max(1, CHECKED_AT_ONCE // flat.shape[1])
     for start in range(0, len(flat), step):
         wrong = ~(np.abs(flat[start : start + step]) <= LARGEST)
+        release(flat)
         if wrong.any():
             row, column = (int(i) for i in np.argwhere(wrong)[0])
             value = flat[start + row, column]

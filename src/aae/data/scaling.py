@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from aae.config import DataSpec
+from aae.data.streaming import mapped, release
 from aae.data.table_scaling import TableScaling
 
 Array = NDArray[Any]
@@ -86,8 +87,12 @@ def _fitted(kind: Kind, offset: Array, scale: Array, bounds: tuple[float, float]
 
 
 def _blocks(x: Array, train: NDArray[np.int64]) -> Iterator[NDArray[np.float64]]:
+    if mapped(x) is not None:
+        train = np.sort(train)  # from one end of the file to the other
     for start in range(0, len(train), ROWS_AT_ONCE):
         yield x[train[start : start + ROWS_AT_ONCE]].astype(np.float64)
+        if start % (16 * ROWS_AT_ONCE) == 0:
+            release(x)
 
 
 def _extremes(x: Array, train: NDArray[np.int64]) -> tuple[Array, Array]:
