@@ -30,14 +30,13 @@ from aae.training import train_in_memory
 
 Array = NDArray[Any]
 
-FEWEST_TO_HOLD_OUT = 50
-"""With fewer rows than this all of them train: a handful of held-out rows measures little, and costs much."""
-
 
 class Estimator(BaseEstimator):
     """Parameters in, a trained `Run` in `run_`. A class says which model it trains, and what its parameters are."""
 
     _kind: ClassVar[str]
+    _fewest_to_hold_out: ClassVar[int] = 50
+    """With fewer rows than this all of them train: a handful of held-out rows measures little, and costs much."""
 
     run_: Run
     history_: list[dict[str, Any]]
@@ -113,7 +112,7 @@ class Estimator(BaseEstimator):
         share = self.get_params(deep=False)["validation_fraction"]
         if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 0.5:
             raise ConfigError(f"validation_fraction must lie in 0 to 0.5, got {share!r}")
-        return round(share * rows) if rows >= FEWEST_TO_HOLD_OUT else 0
+        return round(share * rows) if rows >= self._fewest_to_hold_out else 0
 
     def _splits(self, rows: int, seed: int) -> Splits:
         held = self._held_out(rows)

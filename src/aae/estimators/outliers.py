@@ -36,7 +36,7 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
     - density: log of the squared Mahalanobis distance of the code from the codes of the training rows;
     - discriminator: how surely the discriminator says that the code is not from the prior (minus its logit).
 
-    The anomaly score is log(exp(residual) + exp(density) + exp(discriminator - 1)): a soft maximum, since a row may be
+    The anomaly score is log(exp(residual) + exp(density) + exp(discriminator - 3)): a soft maximum, since a row may be
     odd in one way only. The discriminator counts less, for it is trained near the prior and guesses far from it.
 
     Parameters
@@ -45,7 +45,7 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
     contamination : "auto" calls odd what scores below all but `false_alarm_rate` of the held-out rows. A number, above
         0 and at most 0.5, is the share of the *training* rows to call odd, for training data with outliers in it.
     false_alarm_rate : the rate at which rows like those of `fit` are called odd, with contamination "auto".
-    validation_fraction : share of the rows held out from training, to calibrate on. Below 50 rows none are, and the
+    validation_fraction : share of the rows held out from training, to calibrate on. Below 25 rows none are, and the
         detector is calibrated on rows it has seen, which gives more false alarms than asked for.
     prior, hidden, epochs, batch_size, learning_rate, settings, warm_start, random_state, device, verbose : as in `AAE`.
 
@@ -57,6 +57,7 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
     """
 
     _kind = "aae"
+    _fewest_to_hold_out = 25  # calibrating on rows that were trained on is worse than on five that were not
 
     offset_: float
     false_alarm_rate_: float
@@ -204,7 +205,7 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
 def _combined(evidence: Array) -> Array:
     """A soft maximum of the three kinds of evidence [n, 3] -> [n]."""
     residual, density, discriminator = evidence.T
-    return np.logaddexp(np.logaddexp(residual, density), discriminator - 1)
+    return np.logaddexp(np.logaddexp(residual, density), discriminator - 3)
 
 
 def _is_number(value: Any) -> bool:
