@@ -81,7 +81,8 @@ def tables(ours: list[aae.Run], post: aae.Run) -> str:
         *beside,
     ]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    for measure in MEASURES:
+    kept = [measure for measure in MEASURES if measure.key in post_numbers and measure.key in found[0]]
+    for measure in kept:
         key = measure.key
         floor = found[0].get(f"{key}_floor")
         cells = [
@@ -90,7 +91,7 @@ def tables(ours: list[aae.Run], post: aae.Run) -> str:
             spread(measure, [n[key] for n in found]),
             "" if floor is None else spread(measure, [floor]),
             spread(measure, [post_numbers[key]]),
-            *(spread(measure, [numbers[key]]) for numbers in beside.values()),
+            *(spread(measure, [numbers[key]]) if key in numbers else "" for numbers in beside.values()),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     minutes = [n["training_seconds"] / 60 for n in found]
@@ -98,7 +99,7 @@ def tables(ours: list[aae.Run], post: aae.Run) -> str:
     others = [f"{post_numbers['training_seconds'] / 60:.1f}", *("" for _ in beside)]
     lines.append("| " + " | ".join(["Minutes of training", "at most 10", times, "", *others]) + " |")
     lines.append("")
-    lines += [f"- {m.name}: {m.meaning}." for m in MEASURES]
+    lines += [f"- {m.name}: {m.meaning}." for m in kept]
     lines += [f"- {name}: {numbers['note']}." for name, numbers in beside.items() if numbers["note"]]
     return "\n".join(lines)
 
@@ -116,7 +117,7 @@ def curves(run: aae.Run) -> str:
 
 def page(ours: list[aae.Run], post: aae.Run, command: str) -> str:
     first, numbers = ours[0], metrics_of(ours[0])
-    side_by_side = "![Side by side](images/comparison.png)" if "comparison" in numbers else ""
+    side_by_side = "![Side by side](images/mnist-comparison.png)" if "comparison" in numbers else ""
     compared = "PCA, baselines and the post's recipe are" if side_by_side else "The post's recipe is"
     return f"""# Results: MNIST on a 2-D uniform prior
 
@@ -169,7 +170,8 @@ def main() -> None:
     images.mkdir(parents=True, exist_ok=True)
     for name in PICTURES:
         if (ours[0].path / "figures" / name).exists():
-            shutil.copy(ours[0].path / "figures" / name, images / name)
+            # The README shows the digits' comparison under the plain name.
+            shutil.copy(ours[0].path / "figures" / name, images / name.replace("comparison", "mnist-comparison"))
     shutil.copy(post.path / "figures" / "losses.png", images / "post-losses.png")
     seeds = " ".join(map(str, given.seeds))
     command = f"python benchmarks/mnist_2d.py --data-dir DIR --seeds {seeds}"
