@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 
 import pytest
 import torch
@@ -152,3 +153,13 @@ def test_a_weight_made_from_another_one_passes_its_gradient_on() -> None:
     with gradients_for([original]):
         y.sum().backward(inputs=[original])
     assert original.grad.abs().sum() > 0  # type: ignore[union-attr]
+
+
+def test_threads_do_not_mix_up_what_is_asked_for() -> None:
+    x, weights, biases = stack(STACKS["wide"])
+    y = dense(x, weights, biases)
+    with gradients_for([]):
+        worker = threading.Thread(target=lambda: y.sum().backward(inputs=weights))
+        worker.start()
+        worker.join()
+    assert all(weight.grad is not None for weight in weights)

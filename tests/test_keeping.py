@@ -85,7 +85,7 @@ def test_an_average_follows_its_formula(digits: Dataset) -> None:
 
 def test_the_best_epoch_is_kept_not_the_last(tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """The finished run has the weights that it had after its best epoch, here the second."""
-    monkeypatch.setattr("aae.game.score", lambda row: {1: 0.2, 2: 0.5, 3: 0.5, 4: 0.1}[row["epoch"]])
+    monkeypatch.setattr("aae.game.score", lambda row: {1: 0.2, 2: 0.5, 3: 0.4, 4: 0.1}[row["epoch"]])
     seen: list[dict[str, torch.Tensor]] = []
 
     def steer(game: Game, stop: object) -> bool:
@@ -129,3 +129,11 @@ def test_the_recipe_for_any_data_fits_its_size(rows: int, batch: int, epochs: in
     config = sized(aae.recipes.auto(), dataclasses.replace(digits, splits=splits))
     assert (config.batch_size, config.epochs) == (batch, epochs)
     assert sized(config, digits).epochs == epochs  # what is set stays
+
+
+def test_before_any_code_matches_reconstruction_says_which_epoch_is_better() -> None:
+    """Codes that are always told from the prior score 0, for many epochs at the start of some runs."""
+    history = [{"score": 0.0, "r2": r2} for r2 in (-1.0, 0.1, 0.2, 0.15)]
+    assert best_epoch(history) == 2
+    assert not out_of_patience(history[:3], 1)
+    assert out_of_patience(history, 1)

@@ -19,10 +19,10 @@ from conftest import tiny
 import aae
 from aae.checkpoint import RunDirectory
 from aae.config import Config, replace, to_dict
-from aae.data import Dataset
+from aae.data import Dataset, load
 from aae.errors import ConfigError, Interrupted, RunError, TrainingError
 from aae.game import Game, schedule
-from aae.training import Progress, free_directory
+from aae.training import Progress, free_directory, train_in_memory
 
 JOINT = {
     "adversarial.phases": "joint",
@@ -313,3 +313,18 @@ def test_tf32_is_refused_where_there_is_no_gpu_for_it(tmp_path: Path, digits: Da
     with pytest.raises(ConfigError, match="tf32 needs a CUDA GPU"):
         aae.train(tiny(precision="tf32", device="cpu"), tmp_path / "run", data=digits)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_does_not_go_on_with_other_splits(tmp_path: Path, digits: Dataset) -> None:
+    with pytest.raises(Interrupted):
+        aae.train(tiny(), tmp_path / "run", data=digits, listener=stop_at(3))
+    other = load(replace(tiny(), {"data.split_seed": 7}).data)
+    with pytest.raises(RunError, match="train, validation, test are not those of"):
+        aae.resume(tmp_path / "run", data=other)
+
+
+def test_going_on_from_a_run_in_memory_leaves_it_as_it_was(digits: Dataset) -> None:
+    first = train_in_memory(tiny(), digits)
+    before = {k: v.clone() for k, v in first.directory.load().tensors["training"].items()}
+    train_in_memory(tiny(), digits, start=first)
+    assert all(torch.equal(v, before[k]) for k, v in first.directory.load().tensors["training"].items())

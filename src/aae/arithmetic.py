@@ -11,6 +11,7 @@ Weights, what an optimizer adds up, and codes stay float32: see `CODE_WIDTH`.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -33,7 +34,7 @@ def dense(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Ten
     weights: [out, in] of each layer. Float32 comes out of a layer that is narrow; of a wide last one, bfloat16 under
     bfloat16 autocast. Inside `twice` and off the processor it is PyTorch's own layers, one by one.
     """
-    fast = x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16) and not _twice
+    fast = x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16) and not _now.twice
     if not fast or weights[0].dtype != torch.float32:
         return _layer_by_layer(x, weights, biases)
     half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
@@ -122,9 +123,16 @@ _onednn: Any = None
 with contextlib.suppress(AttributeError, RuntimeError):
     _onednn = torch.ops.mkldnn._linear_pointwise if torch.backends.mkldnn.is_available() else None
 
-_wanted: frozenset[int] | None = None
-"""Identities of the parameters whose gradients are asked for; None: all."""
-_twice = False
+
+class _Asked(threading.local):
+    """What is asked for in this thread; the gradients of what runs on a processor are computed in the thread itself."""
+
+    wanted: frozenset[int] | None = None
+    """Identities of the parameters whose gradients are asked for; None: all."""
+    twice: bool = False
+
+
+_now = _Asked()
 
 
 @contextlib.contextmanager
@@ -134,32 +142,35 @@ def gradients_for(parameters: Iterable[Tensor]) -> Iterator[None]:
     `backward(inputs=...)` keeps autograd from adding up other gradients, but does not tell a function written in
     Python, which would compute them for nothing.
     """
-    global _wanted
-    before, _wanted = _wanted, frozenset(map(id, parameters))
+    before, _now.wanted = _now.wanted, frozenset(map(id, parameters))
     try:
         yield
     finally:
-        _wanted = before
+        _now.wanted = before
 
 
 @contextlib.contextmanager
 def twice() -> Iterator[None]:
     """While a network runs whose gradient will itself be differentiated, as a gradient penalty does."""
-    global _twice
-    before, _twice = _twice, True
+    before, _now.twice = _now.twice, True
     try:
         yield
     finally:
-        _twice = before
+        _now.twice = before
 
 
 def _asked(weight: Tensor) -> bool:
     """Whether the gradient is asked for. A weight made from others, as under spectral normalisation, passes it on."""
-    return weight.requires_grad and (not weight.is_leaf or _wanted is None or id(weight) in _wanted)
+    return weight.requires_grad and (not weight.is_leaf or _now.wanted is None or id(weight) in _now.wanted)
 
 
 def in_half(weight: Tensor) -> Tensor:
-    """A bfloat16 copy of `weight`, made again when the weight has been written to, or has `moved`, since."""
+    """A bfloat16 copy of `weight`, made again when the weight has been written to, or has `moved`, since.
+
+    After a step of a fused optimizer outside `phases.step`, or a write through `weight.data`, call `moved`.
+    """
+    if weight.is_inference():
+        return weight.to(torch.bfloat16)
     now = (weight._version, weight.data_ptr())
     kept: tuple[tuple[int, int], Tensor] | None = getattr(weight, "_aae_half", None)
     if kept is None or kept[0] != now:

@@ -27,7 +27,8 @@ TOLERANCE = 1e-4
 def stepper(game: Game, precision: torch.dtype) -> Callable[[Tensor], None]:
     """The function that takes a step on some rows: recorded on a CUDA GPU where that can be, else the plain one."""
     recordable = game.device.type == "cuda" and game.resident.device == game.device
-    if recordable and game.config.cuda_graphs:
+    measures = game.config.adversarial.balance == "gradients"  # its measurements are looked at by the host
+    if recordable and game.config.cuda_graphs and not measures:
         return Recorded(game, precision, _cuda_graph)
     return lambda rows: game.take_step(rows, precision)
 
@@ -49,19 +50,21 @@ class Recorded:
         self.plain = False
 
     def __call__(self, rows: Tensor) -> None:
-        if self.plain or self.taken < WARM_UP:
-            self.taken += 1
-            return self._aside(lambda: self.game.take_step(rows, self.precision))
+        if self.plain:
+            return self.game.take_step(rows, self.precision)
         self.rows.copy_(rows)
         labelled = self.game.labelled_rows()
         if self.labelled is not None and labelled is not None:
             self.labelled.copy_(labelled)
         self.progress.fill_(self.game.step / self.game.steps)
         self.game.set_rates()
-        if self.replay is None:
+        if self.taken < WARM_UP:
+            self._aside(self._body)
+        elif self.replay is None:
             self._begin()
         else:
             self.replay()
+        self.taken += 1
         self.game.count()
 
     def _body(self) -> None:
@@ -91,7 +94,7 @@ class Recorded:
 
     def _aside(self, body: Body) -> None:
         """Run on a stream of its own, as PyTorch asks of steps that come before a recording."""
-        if self.game.device.type != "cuda" or self.plain:
+        if self.game.device.type != "cuda":
             return body()
         stream = torch.cuda.Stream(self.game.device)
         stream.wait_stream(torch.cuda.current_stream(self.game.device))

@@ -8,6 +8,7 @@ run that was interrupted, or killed, ends with the same weights as one that neve
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -81,6 +82,8 @@ class Game:
 
     @classmethod
     def new(cls, config: Config, data: Dataset, device: torch.device) -> Game:
+        if config.data.hide and not data.spec.columns:
+            raise ConfigError(f"data.hide = {config.data.hide} would be ignored: {data.spec.name} is not a table")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)  # before the weights exist, and on the CPU whatever the device
             model = build(config, data.spec)
@@ -175,8 +178,11 @@ class Game:
             for key, value in training.items():
                 if key.startswith(f"optimizer.{phase}."):
                     index, name = key.removeprefix(f"optimizer.{phase}.").split(".")
-                    states.setdefault(int(index), {})[name] = value
+                    states.setdefault(int(index), {})[name] = value.clone()  # the other run keeps its own
             optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+        self.norms = health.weight_norms(self.model)
+        if self.average is not None:
+            self.average = Average(self.model, self.average.decay)
 
     @cached_property
     def labels(self) -> Tensor | None:
@@ -337,7 +343,7 @@ class Game:
                 continue
             batch = self.batch(rows, generator)
             if split == "validation":  # whose labels are for measuring; those of the test rows wait for the end
-                batch.labelled = batch
+                batch.labelled = dataclasses.replace(batch)
             for phase in self.model.phases:
                 losses = evaluate(phase, batch, precision)
                 found |= {f"{name}_{split}": loss.item() for name, loss in losses.items()}

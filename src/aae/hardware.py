@@ -17,10 +17,9 @@ def device_of(name: str) -> torch.device:
     Raises ConfigError for a device that is unknown or not in this machine.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
+        device = torch.empty(1, device=torch.device(name)).device  # with its number, as tensors on it have it
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"device = {name} cannot be used here ({reason}); set --device auto or cpu") from None

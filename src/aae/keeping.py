@@ -6,6 +6,7 @@ of the history, so which epoch was best, and for how long none was better, follo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -60,8 +61,16 @@ class Average:
 
 
 def best_epoch(history: Sequence[Mapping[str, Any]]) -> int:
-    """Index of the row with the highest score, the first of equal ones; 0 for an empty history."""
-    return max(range(len(history)), key=lambda i: history[i].get("score", 0.0), default=0)
+    """Index of the row with the highest score, the first of equal ones; 0 for an empty history.
+
+    Of rows that score the same, as all do that score 0 before the codes begin to match, the one with the highest R2.
+    """
+
+    def rank(i: int) -> tuple[float, float]:
+        r2 = history[i].get("r2", -math.inf)
+        return history[i].get("score", 0.0), r2 if math.isfinite(r2) else -math.inf
+
+    return max(range(len(history)), key=rank, default=0)
 
 
 def out_of_patience(history: Sequence[Mapping[str, Any]], patience: int) -> bool:

@@ -8,6 +8,7 @@ from statistics import median
 
 import torch
 
+from aae.capture import stepper
 from aae.config import Config
 from aae.data import Dataset
 from aae.game import Game, sized
@@ -94,10 +95,11 @@ def _tried(game: Game, precision: torch.dtype) -> tuple[float, int | None]:
     if cuda:
         torch.cuda.reset_peak_memory_stats(game.device)
     order, times, begun = game.order(0), list[float](), time.perf_counter()
+    take = stepper(game, precision)
     size = game.config.batch_size
     for i in range(max(1, min(STEPS, game.steps_per_epoch))):
         start = time.perf_counter()
-        game.take_step(order[i * size : (i + 1) * size], precision)
+        take(order[i * size : (i + 1) * size])
         if cuda:
             torch.cuda.synchronize(game.device)
         times.append(time.perf_counter() - start)

@@ -101,6 +101,7 @@ def train_in_memory(
     """
     check(config)
     config = dataclasses.replace(sized(config, data), prior=with_content(config.prior))
+    _check_labels(config, data)
     keep_freed_memory()
     game = Game.new(config, data, device_of(config.device))
     if start is not None:
@@ -145,6 +146,13 @@ def check_same_data(directory: RunDirectory | MemoryRun, data: Dataset) -> None:
             f"the data {data.spec.name} is not what {directory.path} was trained on: its fingerprint is "
             f"{data.fingerprint[:12]}, the run's is {directory.data['fingerprint'][:12]}. "
             "Put the original data back, or train a new run."
+        )
+    parts = {name: getattr(data.splits, name) for name in ("train", "validation", "test")} | {"labelled": data.labelled}
+    moved = [name for name, rows in directory.splits.items() if not np.array_equal(rows, parts[name])]
+    if moved:
+        raise RunError(
+            f"the rows of {', '.join(moved)} are not those of {directory.path}: the data was split or labelled with "
+            "other settings. Load it with the run's own (config.json, data.*), or pass its splits."
         )
 
 

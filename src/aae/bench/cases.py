@@ -16,7 +16,7 @@ from aae.capture import stepper
 from aae.config import Config, DataSpec, replace
 from aae.data import Dataset, Splits
 from aae.game import Game
-from aae.hardware import precision_of
+from aae.hardware import float32_products, precision_of
 
 ROWS = 12_800
 OURS, EXACT, PLAIN, PEER, PRODUCTS = "aae", "aae, fp32", "plain PyTorch loop", "Pythae", "its matrix products alone"
@@ -47,11 +47,12 @@ def ours(config: Config, data: Dataset, precision: str) -> Callable[[torch.devic
         take = stepper(game, precision_of(precision, device))
 
         def steps(n: int) -> None:
-            for _ in range(n):
-                epoch, i = divmod(game.step, game.steps_per_epoch)
-                order = game.order(epoch) if i == 0 or steps.order is None else steps.order  # type: ignore[attr-defined]
-                steps.order = order  # type: ignore[attr-defined]
-                take(order[i * config.batch_size : (i + 1) * config.batch_size])
+            with float32_products(precision, device):
+                for _ in range(n):
+                    epoch, i = divmod(game.step, game.steps_per_epoch)
+                    order = game.order(epoch) if i == 0 or steps.order is None else steps.order  # type: ignore[attr-defined]
+                    steps.order = order  # type: ignore[attr-defined]
+                    take(order[i * config.batch_size : (i + 1) * config.batch_size])
             game.check_finite()
 
         steps.order = None  # type: ignore[attr-defined]
@@ -68,7 +69,7 @@ def _case(name: str, config: Config, shape: tuple[int, ...], networks: Callable[
         PLAIN: lambda device: plain.plain_loop(networks(), data.x, batch, device),
     }
     if peer:
-        contenders[PEER] = lambda device: plain.pythae_loop(networks(), data.x, batch)
+        contenders[PEER] = lambda device: plain.pythae_loop(networks(), data.x, batch, device)
         contenders[PRODUCTS] = lambda device: dense_products(batch, device)
     return Case(name, batch, contenders)
 

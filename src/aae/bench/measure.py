@@ -55,6 +55,7 @@ def measure(case: Case, device: torch.device, rounds: int = 7, told: Callable[[s
 
 
 def _timed(steps: Steps, n: int, device: torch.device) -> float:
+    getattr(steps, "prepare", lambda _: None)(n)
     wait = torch.cuda.synchronize if device.type == "cuda" else (lambda: None)
     wait()
     start = time.perf_counter()

@@ -107,7 +107,7 @@ def plain_loop(networks: Networks, rows: Tensor, batch: int, device: torch.devic
     return steps
 
 
-def pythae_loop(networks: Networks, rows: Tensor, batch: int, latent: int = 2) -> Steps:
+def pythae_loop(networks: Networks, rows: Tensor, batch: int, device: torch.device, latent: int = 2) -> Steps:
     """Pythae's own trainer on the same networks: one joint step for all three, SGD. ImportError if it is missing."""
     from pythae.data.datasets import BaseDataset
     from pythae.models import Adversarial_AE, Adversarial_AE_Config
@@ -116,7 +116,7 @@ def pythae_loop(networks: Networks, rows: Tensor, batch: int, latent: int = 2) -
     from pythae.trainers import AdversarialTrainer, AdversarialTrainerConfig
     from pythae.trainers.training_callbacks import CallbackHandler
 
-    logging.disable(logging.INFO)
+    logging.getLogger("pythae").setLevel(logging.WARNING)
 
     class Encoder(BaseEncoder):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -152,16 +152,23 @@ def pythae_loop(networks: Networks, rows: Tensor, batch: int, latent: int = 2) -
         per_device_train_batch_size=batch,
         autoencoder_optimizer_cls="SGD",
         discriminator_optimizer_cls="SGD",
-        no_cuda=not torch.cuda.is_available(),
+        no_cuda=device.type != "cuda",
         **rates,
     )
 
-    def steps(n: int) -> None:
-        some = BaseDataset((rows[: n * batch].float() / 255), torch.zeros(n * batch))
-        trainer = AdversarialTrainer(model, some, None, training)
+    scaled, trainers = rows.float() / 255, dict[int, Any]()
+
+    def trainer_of(n: int) -> Any:
+        """A trainer whose pass over its data is n steps; made once, before the clock runs."""
+        chosen = scaled[torch.arange(n * batch) % len(scaled)]
+        trainer = AdversarialTrainer(model, BaseDataset(chosen, torch.zeros(n * batch)), None, training)
         trainer.callback_handler = CallbackHandler([], model)
         trainer.set_autoencoder_optimizer()
         trainer.set_discriminator_optimizer()
-        trainer.train_step(1)
+        return trainer
 
+    def steps(n: int) -> None:
+        trainers[n].train_step(1)
+
+    steps.prepare = lambda n: trainers.setdefault(n, trainer_of(n))  # type: ignore[attr-defined]
     return steps
