@@ -349,3 +349,10 @@ def test_a_tiny_table_gets_a_report(tmp_path: Path) -> None:
     words = ["train", "--data", str(tmp_path / "t.csv"), "--out", str(tmp_path / "run"), "--epochs", "1", "--quiet"]
     assert cli.main([*words, *small]) == 0
     assert (tmp_path / "run" / "report.html").exists()
+
+
+def test_a_table_is_refused_by_a_model_of_images(trained: aae.Run, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("age,name\n" + "".join(f"{i},n{i % 3}\n" for i in range(30)))
+    with pytest.raises(DataError, match="this is a table"):
+        trained.encode(read(str(path)).x)

@@ -18,6 +18,7 @@ from conftest import tiny
 
 import aae
 from aae.checkpoint import RunDirectory
+from aae.comparison import compare
 from aae.config import Config, replace, to_dict
 from aae.data import Dataset, load
 from aae.errors import ConfigError, Interrupted, RunError, TrainingError
@@ -328,3 +329,8 @@ def test_going_on_from_a_run_in_memory_leaves_it_as_it_was(digits: Dataset) -> N
     before = {k: v.clone() for k, v in first.directory.load().tensors["training"].items()}
     train_in_memory(tiny(), digits, start=first)
     assert all(torch.equal(v, before[k]) for k, v in first.directory.load().tensors["training"].items())
+
+
+def test_a_stop_during_the_comparison_names_the_run_that_goes_on(trained: aae.Run, digits: Dataset) -> None:
+    with pytest.raises(Interrupted, match=rf"aae resume {trained.path}$"):
+        compare(trained, digits, listener=stop_at(2))

@@ -17,7 +17,7 @@ from sklearn.decomposition import PCA
 from aae.config import Adversarial, Config, Corruption, DataSpec, Optimizers, Prior, Reconstruction, to_dict
 from aae.config import Model as ModelConfig
 from aae.data import Dataset, Scaling, original
-from aae.errors import RunError
+from aae.errors import Interrupted, RunError
 from aae.evaluation import Rows, known_classes, measure, rows_of
 from aae.inference import Run
 from aae.priors import Prior as PriorShape
@@ -93,9 +93,12 @@ def compare(run: Run, data: Dataset, *, split: str = "test", listener: Listener 
 def _trained(run: Run, data: Dataset, kind: Kind, listener: Listener | None) -> Run:
     """The baseline in RUN/baselines/KIND: as it is if finished, resumed if begun, else trained."""
     path, config = run.path / "baselines" / kind, baseline(run.config, data.spec, kind)
-    if not (path / "MANIFEST.json").exists():
-        return train(config, path, data=data, listener=listener)
-    trained = resume(path, data=data, listener=listener)
+    try:
+        if not (path / "MANIFEST.json").exists():
+            return train(config, path, data=data, listener=listener)
+        trained = resume(path, data=data, listener=listener)
+    except Interrupted as stopped:  # it is the run itself that goes on, and finishes its baselines
+        raise Interrupted(stopped.number, run.path, stopped.step, stopped.steps) from None
     if to_dict(trained.config) != to_dict(config):
         raise RunError(f"{path} was trained with other settings than {run.path} asks for; delete it and report again")
     return trained

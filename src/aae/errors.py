@@ -54,4 +54,5 @@ class Interrupted(KeyboardInterrupt):
             f"stopped by {signal.Signals(number).name} at step {step} of {steps}; everything is saved. "
             f"Go on with: aae resume {shlex.quote(str(path))}"
         )
+        self.number, self.step, self.steps = number, step, steps
         self.exit_code = 128 + number

@@ -278,7 +278,9 @@ class Run:
 
         return write(self, compare=compare, data=data)
 
-    def _scaled(self, x: ArrayLike | Tensor) -> Tensor:
+    def _scaled(self, x: Any) -> Tensor:
+        if isinstance(x, Table) and not self.spec.columns:
+            raise DataError(f"this is a table; {self.where} was trained on rows of shape {self.spec.original_shape}")
         return self._scaling.apply(data_module.rows(x, self.spec).to(self.device))
 
     def _takes_classes(self) -> None:
