@@ -46,8 +46,8 @@ def page(run: aae.Run) -> str:
             f"{run.config.seed} and number of epochs; {found['rows']:,} test rows, one seed. "
             "[results.md](results.md) has the recipe at its full length.",
             "",
-            f"Made by `aae train {run.config.recipe} --data-dir DIR --epochs {epochs} --threads {threads} --out RUN` and "
-            f"`python benchmarks/side_by_side.py RUN` (torch {torch.__version__}, aae {aae.__version__}).",
+            f"Made by `aae train {run.config.recipe} --data-dir DIR --epochs {epochs} --threads {threads} --out RUN` "
+            f"and `python benchmarks/side_by_side.py RUN` (torch {torch.__version__}, aae {aae.__version__}).",
             "",
             *lines,
             "",
