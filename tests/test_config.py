@@ -16,7 +16,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aae import config as config_module
 from aae import recipes
 from aae.config import (
     Adversarial,
@@ -669,7 +668,7 @@ def settings_classes(cls: type = Config) -> list[type]:
 @pytest.mark.parametrize("cls", sorted(set(settings_classes()), key=lambda cls: cls.__name__))
 def test_every_setting_says_what_it_is(cls: type) -> None:
     """The text under a field is its help on the command line, so no field may lack it."""
-    tree = ast.parse(inspect.getsource(config_module))
+    tree = ast.parse(inspect.getsource(inspect.getmodule(cls)))
     body = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == cls.__name__).body
     texts = {
         field.target.id: after.value.value

@@ -1,0 +1,126 @@
+"""The command `aae`: parses, calls one function for each command, and turns mistakes into one line and an exit code.
+
+torch is imported inside the commands that need it, so that help appears at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tyro
+
+from aae import __version__
+from aae.cli.looking import doctor, evaluate, explore, export, list_priors, list_recipes, report
+from aae.cli.measuring import bench, reproduce
+from aae.cli.options import (
+    say,
+)
+from aae.cli.training import resume, train
+from aae.cli.using import decode, encode, impute, predict, reconstruct, restyle, sample
+from aae.errors import AAEError, ConfigError, Interrupted
+
+EXIT_CODES = """exit codes:
+  0    done
+  1    a fault of the program (please report it)
+  2    a command, option or setting that is unknown, unused or impossible
+  3    data that is missing, damaged or does not fit
+  4    a run directory that is missing, foreign, damaged or in use
+  5    training stopped: a loss was no longer finite
+  6    nothing could be written: disk full, or no permission
+  130  stopped by Ctrl-C, 143 by SIGTERM; a training run has been saved and can be resumed"""
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "train": train,
+    "resume": resume,
+    "evaluate": evaluate,
+    "report": report,
+    "doctor": doctor,
+    "sample": sample,
+    "encode": encode,
+    "decode": decode,
+    "reconstruct": reconstruct,
+    "impute": impute,
+    "predict": predict,
+    "restyle": restyle,
+    "explore": explore,
+    "export": export,
+    "bench": bench,
+    "reproduce": reproduce,
+    "recipes": list_recipes,
+    "priors": list_priors,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; see EXIT_CODES."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with warnings.catch_warnings():  # which puts back what the caller had
+            warnings.showwarning = _show_warning
+            return _dispatch(given)
+    except AAEError as error:
+        return _fail(str(error), error.exit_code)
+    except Interrupted as stopped:
+        return _fail(str(stopped), stopped.exit_code)
+    except KeyboardInterrupt:
+        return _fail("stopped by Ctrl-C", 130)
+    except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(given: list[str]) -> int:
+    if not given or given[0] in ("-h", "--help"):
+        say(_help())
+        return 0
+    name, rest = given[0], given[1:]
+    if name == "--version":
+        say(f"aae {__version__}")
+        return 0
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+        raise ConfigError(f'unknown command "{name}"; ' + (f'did you mean "{near[0]}"?' if near else "see aae --help"))
+    command = COMMANDS[name]
+    try:
+        if command is train:
+            train(rest)
+        else:
+            tyro.cli(command, args=rest, prog=f"aae {name}", config=(tyro.conf.AvoidSubcommands,))
+    except SystemExit as leave:  # tyro has printed the help, or what is wrong
+        return int(leave.code or 0)
+    return 0
+
+
+def _help() -> str:
+    lines = (f"  {name:<12} {(inspect.getdoc(command) or '').splitlines()[0]}" for name, command in COMMANDS.items())
+    return "\n".join(
+        [
+            "usage: aae COMMAND ...",
+            "",
+            "Give your latent space any shape: train, look into and use adversarial autoencoders.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "aae COMMAND --help shows a command's options; aae train RECIPE --help every setting with its default.",
+            "Without a recipe, aae train uses the bundled digits.",
+            "",
+            EXIT_CODES,
+        ]
+    )
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"aae: {message}\n")
+    return code
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    sys.stderr.write(f"aae: warning: {message}\n")

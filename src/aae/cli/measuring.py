@@ -1,0 +1,67 @@
+"""The commands that measure the program itself: its speed, and the paper once more."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from aae.cli.options import (
+    Quiet,
+    say,
+)
+from aae.errors import ConfigError
+
+
+def bench(
+    case: Annotated[
+        list[Literal["dense-128", "dense-512", "conv-128"]],
+        tyro.conf.arg(help="What to measure; everything if none is named."),
+    ] = [],  # noqa: B006
+    rounds: Annotated[int, tyro.conf.arg(help="How often each contender runs, in turn with the others.")] = 7,
+    device: str = "auto",
+    threads: Annotated[int, tyro.conf.arg(help="Processor threads (0: PyTorch's own choice).")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Measure how fast training is on this machine, beside a plain loop and its own matrix products."""
+    from aae import bench
+    from aae.hardware import device_of, using_threads
+
+    if rounds < 1:
+        raise ConfigError(f"--rounds must be 1 or more, got {rounds}")
+    where = device_of(device)
+    told = None if quiet else functools.partial(print, file=sys.stderr)
+    with using_threads(threads):
+        measured = [bench.measure(bench.CASES[name](), where, rounds, told) for name in case or bench.CASES]
+        say(f"{bench.machine(where)}\n\n{bench.table(measured)}")
+
+
+def reproduce(
+    name: Annotated[Literal["table-2"], tyro.conf.Positional, tyro.conf.arg(metavar="NAME", help="What to reproduce.")],
+    /,
+    seeds: Annotated[int, tyro.conf.arg(help="How many seeds, from 0 on.")] = 3,
+    budget: Annotated[
+        Literal["quick", "full"], tyro.conf.arg(help="How long to train: minutes, or as long as the recipe says.")
+    ] = "quick",
+    only: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="CASE", help="Some rows of the table, such as 100-labels.")
+    ] = (),
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="DIR", help="Folder to write.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run an experiment of the paper over seeds: a table beside its numbers, a figure, the exact settings."""
+    from aae import reproduction
+    from aae.progress import Console
+
+    if seeds < 1:
+        raise ConfigError(f"--seeds must be 1 or more, got {seeds}")
+    known = [case.key for case in reproduction.EXPERIMENTS[name].cases]
+    if unknown := [case for case in only if case not in known]:
+        raise ConfigError(f"--only {unknown[0]}: {name} has {', '.join(known)}")
+    console, folder = Console(quiet), out or Path("reproductions") / f"{name}-{budget}"
+    with console.baselines() as listener:
+        page = reproduction.reproduce(name, folder, seeds=seeds, budget=budget, only=only, listener=lambda _: listener)
+    console.say(page.read_text(encoding="utf-8"), f"written to {page}")

@@ -1,0 +1,94 @@
+"""What the commands share: arguments of one name and meaning, and how a run and rows are found by them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from aae import config
+from aae.config import Config
+
+if TYPE_CHECKING:
+    from aae.data import Dataset
+    from aae.inference import Run
+
+RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="The run directory.")]
+DataSource = Annotated[
+    str,
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="DATA", help="`digits`, `mnist`, or a file or folder in original units."),
+]
+CodesPath = Annotated[
+    Path,
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="CODES", help="A .npz file with an array `codes`, or a .npy file."),
+]
+DataDir = Annotated[str | None, tyro.conf.arg(name="data-dir", metavar="DIR", help="Folder of the named data set.")]
+Out = Annotated[
+    Path,
+    tyro.conf.arg(aliases=["-o"], metavar="FILE", help="The file to write: .npz, .png; .csv, .parquet for a table."),
+]
+OutArrays = Annotated[
+    Path, tyro.conf.arg(aliases=["-o"], metavar="FILE", help="The .npz file to write; .h5ad for a DATA of that kind.")
+]
+Count = Annotated[int, tyro.conf.arg(aliases=["-n"], help="How many rows to sample.")]
+OfClass = Annotated[
+    str | None,
+    tyro.conf.arg(metavar="CLASS", help="Class to sample, by name or number (default: any, equally likely)."),
+]
+Compare = Annotated[
+    bool, tyro.conf.arg(help="Also train a plain autoencoder and a VAE to stand beside the run in the report.")
+]
+LiveFlag = Annotated[
+    bool,
+    tyro.conf.FlagCreatePairsOff,
+    tyro.conf.arg(name="live", help="Print the address of a page to look and steer."),
+]
+Quiet = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Print nothing but errors.")]
+Layout = Literal["auto", "vectors", "images", "channels-first", "channels-last", "table"]
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()  # an address is waited for, through a pipe too
+
+
+def as_json(found: dict[str, Any]) -> str:
+    return json.dumps(found, indent=2)
+
+
+def run_of(path: Path) -> Run:
+    from aae.inference import Run
+
+    return Run.load(path)
+
+
+def class_of(run: Run, written: str | None) -> int | None:
+    """The class on the line as a number; the run itself says what is wrong with one that it does not have."""
+    from aae.classes import class_number
+
+    return None if written is None else class_number(written, run.model.beside, run.class_names)
+
+
+def rows_of(source: str, data_dir: str | None, layout: Layout, settings: Config) -> Any:
+    from aae.data import read
+
+    data = config.replace(settings, {"data.directory": data_dir, "data.layout": layout}).data
+    return read(source, data, needs_label=False)
+
+
+def data_again(settings: Config, data_dir: str | None) -> Dataset:
+    """The data of a run, from another folder if one is given."""
+    from aae.data import load
+
+    return load(config.replace(settings, {"data.directory": data_dir} if data_dir else {}).data)
+
+
+def checked_data(run: Run, data_dir: str | None) -> Dataset:
+    from aae.evaluation import data_of
+
+    return data_of(run, directory=data_dir)

@@ -1,0 +1,162 @@
+"""The commands that train: `train` and `resume`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from aae import config, recipes
+from aae.cli.options import (
+    Compare,
+    DataDir,
+    LiveFlag,
+    Quiet,
+    RunPath,
+    data_again,
+    say,
+)
+from aae.config import Config
+
+if TYPE_CHECKING:
+    from aae.data import Dataset
+    from aae.explorer import Live
+    from aae.inference import Run
+
+TABLE_FILES = (".csv", ".tsv", ".parquet", ".feather")
+"""Endings of the files for which the recipe of tables is the default."""
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a model in a new run directory, measure it, and write its report."""
+
+    config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """A .toml or .json file of settings, such as the config.json of a run; options on the line go before it."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """The run directory to make (default: runs/RECIPE, numbered if taken)."""
+    compare: bool = True
+    """Also train a plain autoencoder and a VAE to stand beside the run in the report."""
+    quiet: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print nothing but errors."""
+    live: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print the address of a page that shows the latent space while it trains, with pause, save, stop and rates."""
+    dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Train nothing: print what the run would cost (parameters, memory, time), and its settings as TOML."""
+    settings: Annotated[Config, tyro.conf.arg(name="")] = field(default_factory=Config)
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Train a model in a new run directory, measure it, and write its report."""
+    base, rest = _base(list(arguments))
+    chosen = tyro.cli(Train, args=rest, default=Train(settings=base), prog="aae train [RECIPE]")
+    settings = config.resolve(base, chosen.settings, written=_written(rest))
+    from aae import training
+    from aae.data import load
+    from aae.game import batch_size
+    from aae.progress import Console
+
+    console = Console(chosen.quiet)
+    data = load(settings.data)
+    console.say(*data.notes)
+    if (rows := batch_size(settings, data)) < settings.batch_size:
+        console.say(
+            f"batch_size = {settings.batch_size} is more than the {rows} training rows: a step takes all of them"
+        )
+    if chosen.dry_run:
+        return _dry_run(settings, data)
+    out = chosen.out or training.free_directory(settings.recipe)
+    live = live_page(out, data) if chosen.live else None
+    with console.training() as listener:
+        run = training.train(settings, out, data=data, listener=listener, steer=None if live is None else live.steer)
+    finish(run, data, console, chosen.compare, live)
+
+
+def _dry_run(settings: Config, data: Dataset) -> None:
+    """The plan as comments before the settings, so that all of it is a file for --config."""
+    from aae.game import sized
+    from aae.plan import plan
+
+    settings = sized(settings, data)
+    say("\n".join([*(f"# {line}" for line in plan(settings, data).lines()), "", *config.toml(settings)]))
+
+
+def resume(
+    run: RunPath, /, data_dir: DataDir = None, compare: Compare = True, quiet: Quiet = False, live: LiveFlag = False
+) -> None:
+    """Continue a run that was stopped, to the same weights as if it never had been; then report."""
+    from aae import training
+    from aae.checkpoint import RunDirectory
+    from aae.progress import Console
+
+    console = Console(quiet)
+    settings = config.from_dict(Config, RunDirectory.open(run).config)
+    data = data_again(settings, data_dir)
+    link = live_page(run, data) if live else None
+    with console.training() as listener:
+        trained = training.resume(run, data=data, listener=listener, steer=None if link is None else link.steer)
+    finish(trained, data, console, compare, link)
+
+
+def _base(arguments: list[str]) -> tuple[Config, list[str]]:
+    """The settings that the line starts from, by recipe and file, and the arguments without the recipe."""
+    name = arguments.pop(0) if arguments and not arguments[0].startswith("-") else None
+    file = _value(arguments, "--config")
+    if file is None:
+        return recipes.recipe(name or _recipe_for(_value(arguments, "--data", "--data.source"))), arguments
+    written = config.load_file(file).get("recipe")
+    if name is None:
+        name = written if written in recipes.RECIPES else recipes.DEFAULT
+    return config.from_file(file, recipes.recipe(name)), arguments
+
+
+def _recipe_for(source: str | None) -> str:
+    if source is not None and source.lower().endswith(TABLE_FILES):
+        return "table-8d-gaussian"
+    return "mnist-2d-uniform" if source == "mnist" else recipes.DEFAULT
+
+
+def _value(arguments: list[str], *names: str) -> str | None:
+    """What follows one of these options on the line, the last time it stands there."""
+    found = None
+    for i, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name in names:
+            found = value if equals else (arguments[i + 1] if i + 1 < len(arguments) else None)
+    return found
+
+
+def _written(arguments: list[str]) -> list[str]:
+    """The settings that the line names, dotted; other options are left out."""
+    known, found = config.flatten(Config()), []
+    for argument in arguments:
+        if argument.startswith("--"):
+            group, dot, name = argument.partition("=")[0].removeprefix("--").replace("-", "_").rpartition(".")
+            found.append(f"{group}{dot}{name.removeprefix('no_')}")
+    return [name for name in found if name in known]
+
+
+def live_page(path: Path, data: Dataset) -> Live:
+    """A page for a run that is about to train; its address is printed even if quiet, as it cannot be guessed."""
+    from aae.explorer import live
+
+    return live(path, data, say=say)
+
+
+def finish(run: Run, data: Dataset, console: Any, compare: bool, live: Live | None = None) -> None:
+    """Report on a trained run and print what to open."""
+    from aae.report import write
+
+    if live is not None:
+        live.finish(run)
+    with console.baselines() as listener:
+        path = write(run, compare=compare, data=data, listener=listener)
+    console.numbers(json.loads((run.path / "metrics.json").read_text()))
+    console.say(f"figures: {run.path / 'figures'}", f"report:  {path}")
+    if live is not None:
+        console.say("the live page stays for as long as it is open (leave with Ctrl-C)")
+        live.linger()

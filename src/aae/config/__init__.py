@@ -1,0 +1,61 @@
+"""What a run is: every setting in one frozen `Config`, and what was learnt about the data in one `DataSpec`.
+
+The same dataclasses are the Python API, the TOML file, the JSON in the run directory and the command line, so a
+setting has one name everywhere. A key that is unknown, or that the chosen model would ignore, is refused.
+"""
+
+from aae.config.convert import flatten, from_dict, plain, replace
+from aae.config.files import from_file, load_file, to_dict, toml
+from aae.config.rules import (
+    WITH_CLASSIFICATION,
+    WITH_CLUSTERS,
+    WITH_DISCRIMINATOR,
+    check,
+    kind_needs_file,
+    learns_labels,
+    resolve,
+    unused,
+    unused_by_prior,
+)
+from aae.config.settings import (
+    Adversarial,
+    Config,
+    Corruption,
+    Data,
+    Model,
+    Optimizer,
+    Optimizers,
+    Prior,
+    Reconstruction,
+)
+from aae.config.spec import DataSpec
+
+__all__ = [
+    "WITH_CLASSIFICATION",
+    "WITH_CLUSTERS",
+    "WITH_DISCRIMINATOR",
+    "Adversarial",
+    "Config",
+    "Corruption",
+    "Data",
+    "DataSpec",
+    "Model",
+    "Optimizer",
+    "Optimizers",
+    "Prior",
+    "Reconstruction",
+    "check",
+    "flatten",
+    "from_dict",
+    "from_file",
+    "kind_needs_file",
+    "learns_labels",
+    "load_file",
+    "plain",
+    "replace",
+    "resolve",
+    "to_dict",
+    "toml",
+    "unused",
+    "unused_by_prior",
+]

@@ -1,0 +1,179 @@
+"""Which settings go together: what a model ignores, what it refuses, and what it takes from a recipe."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Iterable
+from typing import Any
+
+from aae.config.convert import flatten, from_dict, replace, show
+from aae.config.settings import Config, Optimizers, Prior
+from aae.errors import ConfigError
+
+WITH_DISCRIMINATOR = ("aae", "supervised", "semi-supervised", "clustering")
+WITH_CLASSIFICATION = ("semi-supervised",)
+WITH_CLUSTERS = ("clustering",)
+
+
+def learns_labels(config: Config) -> bool:
+    """Whether training looks at the labels of the rows that `data.labelled` chooses."""
+    kind, prior = config.model.kind, config.prior
+    by_prior = kind == "aae" and prior.labels and "labels" not in unused_by_prior(prior)
+    return by_prior or kind in WITH_CLASSIFICATION
+
+
+_PRIOR_USES: dict[str, tuple[str, ...]] = {
+    "uniform": ("scale",),
+    "gaussian": ("scale", "covariance"),
+    "ball": ("scale",),
+    "sphere": ("scale",),
+    "ring": ("scale", "width", "labels"),
+    "mixture": ("scale", "width", "components", "labels", "file", "content"),
+    "grid": ("scale", "width", "components"),
+    "checkerboard": ("scale", "components"),
+    "swiss-roll": ("scale", "width", "turns", "labels"),
+    "spiral": ("scale", "width", "turns", "components", "labels"),
+    "laplace": ("scale",),
+    "student-t": ("scale", "degrees"),
+    "one-hot": ("labels",),
+    "torus": ("scale", "concentration"),
+    "picture": ("scale", "file", "content", "ink"),
+    "points": ("width", "file", "content", "labels"),
+    "product": ("blocks", "labels"),
+}
+
+
+def unused_by_prior(prior: Prior) -> dict[str, str]:
+    """The settings that this prior ignores, each with the reason."""
+    uses = set(_PRIOR_USES[prior.kind])
+    if prior.kind in ("ring", "swiss-roll") and prior.labels:
+        uses.add("components")
+    names = [f.name for f in dataclasses.fields(prior) if f.name != "kind"]
+    reasons = {name: f"prior.kind = {prior.kind} does not use it" for name in names if name not in uses}
+    if prior.covariance and prior.kind == "gaussian":
+        reasons["scale"] = "prior.covariance says how wide the Gaussian is"
+    if prior.kind == "mixture" and (prior.file or prior.content):
+        reasons |= dict.fromkeys(("scale", "width", "components"), "the mixture comes from a file")
+    if prior.kind == "picture" and prior.content and not prior.file:
+        reasons["ink"] = "the picture has been read already"
+    return reasons
+
+
+def unused(config: Config) -> dict[str, str]:
+    """Dotted names (or groups) of the settings that this model ignores, each with the reason."""
+    kind, reasons = config.model.kind, dict[str, str]()
+    if kind not in WITH_DISCRIMINATOR:
+        why = f"model.kind = {kind} has no discriminator"
+        groups = ("model.discriminator", "adversarial", "optimizer.discriminator", "optimizer.generator")
+        reasons.update(dict.fromkeys(groups, why))
+    if kind not in ("aae", "supervised"):
+        reasons["model.posterior"] = f"model.kind = {kind} fixes the posterior"
+    if kind == "autoencoder":
+        reasons["prior"] = "a plain autoencoder has no prior"
+    else:
+        reasons |= {f"prior.{name}": why for name, why in unused_by_prior(config.prior).items()}
+    if kind != "aae":
+        reasons["prior.labels"] = "only model.kind = aae shapes the prior by labels"
+    if kind == "vae":
+        reasons["prior.covariance"] = "model.kind = vae needs an isotropic Gaussian"
+    if kind not in ("aae", "supervised") or config.model.posterior != "noise":
+        reasons["model.posterior_noise"] = "only model.posterior = noise uses it"
+    if config.model.network == "mlp":
+        reasons["model.channels"] = "only model.network = conv or auto uses it"
+    if kind not in WITH_CLUSTERS:
+        reasons["model.clusters"] = f"model.kind = {kind} has no clusters"
+    if config.model.init != "normal":
+        reasons["model.init_std"] = "only model.init = normal uses it"
+    if config.schedule != "steps":
+        reasons["schedule_epochs"] = "only schedule = steps uses it"
+    if kind in WITH_DISCRIMINATOR and (kind != "aae" or config.adversarial.phases == "separate"):
+        why = "only adversarial.phases = joint uses it"
+        reasons.update(dict.fromkeys((f"adversarial.{k}" for k in ("balance", "weight", "final_weight")), why))
+    if config.adversarial.objective != "cross-entropy":
+        reasons["adversarial.label_smoothing"] = "only adversarial.objective = cross-entropy has labels"
+    if config.adversarial.gradient_penalty == 0:
+        reasons["adversarial.penalty"] = "adversarial.gradient_penalty is 0"
+    if kind in WITH_DISCRIMINATOR and kind != "aae":
+        reasons["adversarial.phases"] = f"model.kind = {kind} trains in separate phases, as in the paper"
+    if kind == "aae" and config.adversarial.phases == "joint":
+        reasons["optimizer.generator"] = "with adversarial.phases = joint the reconstruction optimizer takes the step"
+    if not learns_labels(config):
+        reasons["data.labelled"] = f"model.kind = {kind} has no use for a few labels" + (
+            " without prior.labels" if kind == "aae" else ""
+        )
+    if kind not in WITH_CLASSIFICATION:
+        why = f"model.kind = {kind} has no classification phase"
+        reasons["labelled_batch_size"] = reasons["optimizer.classification"] = why
+    if config.data.labelled is None or not learns_labels(config):
+        reasons["data.label_seed"] = "only data.labelled uses it"
+    for phase in typing.get_type_hints(Optimizers):
+        if getattr(config.optimizer, phase).kind != "sgd":
+            reasons[f"optimizer.{phase}.nesterov"] = "only kind = sgd uses it"
+    return reasons
+
+
+def covers(groups: Iterable[str], key: str) -> str | None:
+    return next((g for g in groups if key == g or key.startswith(g + ".")), None)
+
+
+def check(config: Config) -> Config:
+    """Return `config` if its settings go together and none of them would be ignored; ConfigError otherwise."""
+    from_dict(Config, dataclasses.asdict(config))  # values given in Python have not been through a parser yet
+    ignored, defaults = unused(config), flatten(Config())
+    for key, value in flatten(config).items():
+        group = covers(ignored, key)
+        if group and value != defaults[key]:
+            raise ConfigError(f"{key} = {show(value)} would be ignored: {ignored[group]}. Leave it out.")
+    if config.model.kind == "vae" and config.prior.kind != "gaussian":
+        raise ConfigError(
+            f"prior.kind = {config.prior.kind} does not go with model.kind = vae, whose divergence from the prior "
+            "has a closed form for a Gaussian only. Set prior.kind to gaussian, or model.kind to aae."
+        )
+    if kind_needs_file(config.prior) and config.model.kind != "autoencoder":
+        raise ConfigError(f"prior.kind = {config.prior.kind} needs prior.file, the file that holds it.")
+    if config.prior.file and config.prior.content:
+        raise ConfigError("prior.file and prior.content are two shapes; leave one of them out.")
+    game = config.adversarial
+    if game.objective == "wasserstein" and not (game.spectral_norm or game.gradient_penalty > 0):
+        raise ConfigError(
+            "adversarial.objective = wasserstein needs a critic of bounded slope; set adversarial.gradient_penalty "
+            "(with adversarial.penalty = one) or adversarial.spectral_norm."
+        )
+    if config.model.kind in WITH_CLUSTERS and not config.model.clusters:
+        raise ConfigError(
+            f"model.kind = {config.model.kind} needs a number of clusters; set model.clusters to 2 or more"
+        )
+    if config.schedule == "steps" and not config.schedule_epochs:
+        raise ConfigError("schedule = steps needs schedule_epochs, the epochs after which the rates are divided by 10")
+    if config.reconstruction.loss == "bce" and config.model.output == "linear":
+        raise ConfigError("reconstruction.loss = bce needs probabilities; set model.output to sigmoid or auto.")
+    return config
+
+
+def kind_needs_file(prior: Prior) -> bool:
+    """Whether this prior is what is in a file, and none is named."""
+    return prior.kind in ("picture", "points") and not (prior.file or prior.content)
+
+
+def resolve(base: Config, chosen: Config, written: Iterable[str] = ()) -> Config:
+    """`chosen` with what it changed in `base` kept, and what `base` set but `chosen` has no use for put back.
+
+    A recipe sets a discriminator; asking for `model.kind = vae` on top of it must not fail because of settings
+    the user never wrote. Settings that the user did write (those in `written`, and those that differ from `base`)
+    and that would be ignored are refused with a ConfigError.
+    """
+    defaults, before, after = flatten(Config()), flatten(base), flatten(chosen)
+    written, own = set(written), dict[str, Any]()
+    if chosen.model.kind == "vae" and before["prior.kind"] == chosen.prior.kind != "gaussian":
+        gaussian = {"prior.kind": "gaussian", "prior.scale": 1.0}
+        if "prior.kind" not in written:  # another prior that was asked for is refused by `check`, not replaced
+            own = {k: v for k, v in gaussian.items() if k not in written and after[k] == before[k]}
+    if "prior.file" in written or after["prior.file"] != before["prior.file"]:
+        own |= {"prior.content": ""} if "prior.content" not in written else {}  # that of the file before
+    ignored = unused(replace(chosen, own))
+    for key in sorted(written):
+        if group := covers(ignored, key):
+            raise ConfigError(f"{key} would be ignored: {ignored[group]}. Leave it out.")
+    back = {k: defaults[k] for k, v in after.items() if v == before[k] and covers(ignored, k)} | own
+    return check(replace(chosen, back))
