@@ -36,6 +36,7 @@ MODELS = {
         adversarial__gradient_penalty=0.1,
     ),
     "aae-denoising": tiny(corruption__noise=0.3, corruption__dropout=0.2),
+    "aae-normalized": tiny(model__normalization="batch", adversarial__gradient_penalty=0.1),
     "supervised": tiny(model__kind="supervised"),
     "supervised-penalised": tiny(
         model__kind="supervised", model__posterior="gaussian", adversarial__gradient_penalty=0.1
@@ -44,6 +45,7 @@ MODELS = {
     "semi-supervised-penalised": tiny(
         model__kind="semi-supervised", adversarial__input_noise=0.1, adversarial__gradient_penalty=0.1
     ),
+    "semi-supervised-normalized": tiny(model__kind="semi-supervised", model__normalization="batch"),
     "clustering": tiny(model__kind="clustering", model__clusters=4),
     "autoencoder": tiny(model__kind="autoencoder"),
     "vae": tiny(model__kind="vae", prior__kind="gaussian", reconstruction__reduction="sum"),
@@ -80,6 +82,8 @@ def test_a_phase_updates_exactly_what_it_declares(name: str) -> None:
         step(alone, optimizers_of(MODELS[name], alone), batch_of())
         changed = {k for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
         declared = {k for k in before if k.startswith(tuple(f"{part}." for part in phase.updates))}
+        if phase.name == "classification":  # a few labelled rows do not count in the statistics of all
+            declared &= {k for k, _ in model.named_parameters()}
         assert changed == declared, phase.name
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from aae.networks import MLP
+from aae.normalization import BatchNorm
 
 Shape = tuple[int, int, int]
 
@@ -34,6 +35,7 @@ class ConvolutionalEncoder(nn.Module):
 
     shape: (channels, height, width) of an image. channels: of each stage's output. hidden: widths of the dense layers
     before the last one. extra: values that stand behind the pixels of a row and join at the first dense layer.
+    normalized: stages and dense layers are followed by batch normalisation.
     """
 
     def __init__(
@@ -45,22 +47,25 @@ class ConvolutionalEncoder(nn.Module):
         extra: int = 0,
         init: Literal["glorot", "normal"] = "glorot",
         init_std: float = 0.01,
+        normalized: bool = False,
     ) -> None:
         super().__init__()
         self.shape = shape
         self.stages = nn.ModuleList(
-            _started(nn.Conv2d(a, b, 3, stride=2, padding=1), init, init_std)
+            _started(nn.Conv2d(a, b, 3, stride=2, padding=1, bias=not normalized), init, init_std)
             for a, b in itertools.pairwise((shape[0], *channels))
         )
+        self.norms = nn.ModuleList(BatchNorm(width) for width in channels if normalized)
         flat = channels[-1] * math.prod(sizes(*shape[1:], len(channels))[-1])
-        self.dense = MLP((flat + extra, *hidden, wide_out), init, init_std)
+        self.dense = MLP((flat + extra, *hidden, wide_out), init, init_std, normalized)
 
     def forward(self, x: Tensor) -> Tensor:
         """[batch, channels * height * width + extra] -> [batch, out]."""
         pixels = math.prod(self.shape)
         image = x[:, :pixels].unflatten(1, self.shape).contiguous(memory_format=torch.channels_last)
-        for stage in self.stages:
-            image = stage(image).relu_()
+        for i, stage in enumerate(self.stages):
+            image = stage(image)
+            image = (self.norms[i](image) if self.norms else image).relu_()
         features = image.flatten(1)
         return self.dense(features if x.shape[1] == pixels else torch.cat([features, x[:, pixels:]], dim=1))
 
@@ -100,6 +105,6 @@ def _started(layer: nn.Conv2d | nn.ConvTranspose2d, init: Literal["glorot", "nor
         nn.init.xavier_uniform_(layer.weight, gain=math.sqrt(2))
     else:
         nn.init.normal_(layer.weight, std=std)
-    assert layer.bias is not None
-    nn.init.zeros_(layer.bias)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from aae import __version__, health
 from aae.checkpoint import Checkpoint, RunDirectory
-from aae.config import Config, Optimizer, replace
+from aae.config import WITH_CLASSIFICATION, Config, Optimizer, replace
 from aae.data import Dataset, Scaling
 from aae.data.streaming import block_order, release
 from aae.diagnosis import score
@@ -84,6 +84,7 @@ class Game:
     def new(cls, config: Config, data: Dataset, device: torch.device) -> Game:
         if config.data.hide and not data.spec.columns:
             raise ConfigError(f"data.hide = {config.data.hide} would be ignored: {data.spec.name} is not a table")
+        _check_batches(config, data)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)  # before the weights exist, and on the CPU whatever the device
             model = build(config, data.spec)
@@ -440,6 +441,21 @@ class Game:
             value.zero_()  # in place: a recorded step adds to these very tensors
         self.epoch_seconds = 0.0
         return row
+
+
+def _check_batches(config: Config, data: Dataset) -> None:
+    """ConfigError for a batch of one row, whose variance is 0, under batch normalisation."""
+    if config.model.normalization != "batch":
+        return
+    sizes = {"batch_size": config.batch_size}
+    if config.model.kind in WITH_CLASSIFICATION:
+        sizes["labelled_batch_size"] = min(config.labelled_batch_size, len(data.labelled))
+    for name, size in sizes.items():
+        if size < 2:
+            raise ConfigError(
+                f"model.normalization = batch needs {name} of 2 rows or more, got {size}; "
+                "set it, or leave normalization out"
+            )
 
 
 def batch_size(config: Config, data: Dataset) -> int:

@@ -34,8 +34,8 @@ class Average:
         self.weights = {name: tensor.clone() for name, tensor in self.live().items()}
 
     def live(self) -> dict[str, Tensor]:
-        """The weights that are being trained, by their names in the model."""
-        return {name: p.data for name, p in self.model.named_parameters() if name.startswith(AVERAGED)}
+        """The weights that are being trained, and running statistics, by their names in the model."""
+        return {name: tensor for name, tensor in self.model.state_dict().items() if name.startswith(AVERAGED)}
 
     @torch.no_grad()
     def update(self, step: int) -> None:
@@ -55,9 +55,8 @@ class Average:
 
     @torch.no_grad()
     def _put(self, weights: Mapping[str, Tensor]) -> None:
-        for name, parameter in self.model.named_parameters():
-            if name in weights:
-                parameter.copy_(weights[name])
+        for name, tensor in self.live().items():
+            tensor.copy_(weights[name])
 
 
 def best_epoch(history: Sequence[Mapping[str, Any]]) -> int:

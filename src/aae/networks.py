@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from aae.arithmetic import dense
 from aae.heads import Heads
+from aae.normalization import BatchNorm
 from aae.objectives import wide
 
 
@@ -18,27 +19,55 @@ class MLP(nn.Sequential):
     """Linear layers with ReLU between them and none at the end.
 
     Layer i maps widths[i] to widths[i + 1]. Weights start Glorot-uniform (Glorot & Bengio 2010) or N(0, std^2), biases
-    at zero, drawn from torch's global generator, which the caller seeds.
+    at zero, drawn from torch's global generator, which the caller seeds. normalized: each layer, the last one too, is
+    followed by batch normalisation, whose shift takes the place of the bias.
     """
 
     def __init__(
-        self, widths: Sequence[int], init: Literal["glorot", "normal"] = "glorot", init_std: float = 0.01
+        self,
+        widths: Sequence[int],
+        init: Literal["glorot", "normal"] = "glorot",
+        init_std: float = 0.01,
+        normalized: bool = False,
     ) -> None:
         layers: list[nn.Module] = []
         for i, (wide_in, wide_out) in enumerate(itertools.pairwise(widths)):
-            layer = nn.Linear(wide_in, wide_out)
+            layer = nn.Linear(wide_in, wide_out, bias=not normalized)
             if init == "glorot":
                 nn.init.xavier_uniform_(layer.weight)
             else:
                 nn.init.normal_(layer.weight, std=init_std)
-            nn.init.zeros_(layer.bias)
+            if not normalized:
+                nn.init.zeros_(layer.bias)
             layers += [layer] if i == 0 else [nn.ReLU(), layer]
+            layers += [BatchNorm(wide_out)] if normalized else []
         super().__init__(*layers)
+        self.normalized = normalized
 
     def forward(self, x: Tensor) -> Tensor:
         """[batch, in] -> [batch, out]; layers that touch a code work in float32 (see `aae.arithmetic.CODE_WIDTH`)."""
+        if self.normalized:
+            return self._one_by_one(x)
         layers = [layer for layer in self if isinstance(layer, nn.Linear)]
         return dense(x, [layer.weight for layer in layers], [layer.bias for layer in layers])
+
+    def _one_by_one(self, x: Tensor) -> Tensor:
+        for layer in self:
+            if isinstance(layer, nn.Linear):
+                x = dense(x, [layer.weight], [layer.weight.new_zeros(layer.out_features)])
+            else:
+                x = x.relu_() if isinstance(layer, nn.ReLU) else layer(x)
+        return x
+
+    def linear(self) -> list[tuple[Tensor, Tensor]]:
+        """Weight and bias of each layer as it is used, with its normalisation folded in."""
+        found: list[tuple[Tensor, Tensor]] = []
+        for layer in self:
+            if isinstance(layer, nn.Linear):
+                found.append((layer.weight, layer.bias))
+            elif isinstance(layer, BatchNorm):
+                found[-1] = layer.folded(found[-1][0])
+        return found
 
 
 class Encoder(nn.Module):

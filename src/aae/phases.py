@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from aae.arithmetic import gradients_for, moved
+from aae.normalization import gathering
 
 Losses = dict[str, Tensor]
 Progress = float | Tensor
@@ -133,7 +134,8 @@ def step(
     logged: dict[str, Losses] = {}
     for phase in model.phases:
         parameters = parameters_of(model, phase)
-        losses = evaluate(phase, batch, precision)
+        with gathering(parameters):
+            losses = evaluate(phase, batch, precision)
         for parameter in parameters:
             parameter.grad = None
         # `inputs` keeps autograd from computing gradients that another phase would throw away, and unlike

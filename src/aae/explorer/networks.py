@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from aae.convolution import ConvolutionalDecoder, ConvolutionalEncoder, sizes
 from aae.errors import ConfigError
 from aae.networks import MLP
+from aae.normalization import BatchNorm
 
 Array = np.ndarray
 Layer = dict[str, Any]
@@ -73,20 +74,22 @@ def _layers(body: nn.Module, wide: int) -> list[tuple[Layer, dict[str, Tensor]]]
 
 
 def _dense(body: MLP, wide: int) -> list[tuple[Layer, dict[str, Tensor]]]:
-    linears = [layer for layer in body if isinstance(layer, nn.Linear)]
+    linears = body.linear()
     found: list[tuple[Layer, dict[str, Tensor]]] = []
-    if linears[0].in_features > wide:  # zeros where noise would stand: what `encode` feeds
-        found.append(({"kind": "pad", "to": linears[0].in_features}, {}))
-    for layer in linears:
-        found += [({"kind": "linear"}, {"weight": layer.weight, "bias": layer.bias}), ({"kind": "relu"}, {})]
+    wide_in = linears[0][0].shape[1]
+    if wide_in > wide:  # zeros where noise would stand: what `encode` feeds
+        found.append(({"kind": "pad", "to": wide_in}, {}))
+    for weight, bias in linears:
+        found += [({"kind": "linear"}, {"weight": weight, "bias": bias}), ({"kind": "relu"}, {})]
     return found[:-1]
 
 
 def _halving(body: ConvolutionalEncoder) -> list[tuple[Layer, dict[str, Tensor]]]:
     found: list[tuple[Layer, dict[str, Tensor]]] = []
     places = sizes(*body.shape[1:], len(body.stages))
-    for stage, (before, after) in zip(body.stages, itertools.pairwise(places), strict=True):
-        found += [(_shapes("conv", stage, before, after), _weights(stage)), ({"kind": "relu"}, {})]
+    for i, (stage, (before, after)) in enumerate(zip(body.stages, itertools.pairwise(places), strict=True)):
+        own = _folded(stage, body.norms[i]) if body.norms else _weights(stage)
+        found += [(_shapes("conv", stage, before, after), own), ({"kind": "relu"}, {})]
     last = body.stages[-1]
     assert isinstance(last, nn.Conv2d)
     return found + _dense(body.dense, last.out_channels * math.prod(places[-1]))
@@ -103,6 +106,12 @@ def _weights(stage: nn.Module) -> dict[str, Tensor]:
     assert isinstance(stage, nn.Conv2d | nn.ConvTranspose2d)
     assert stage.bias is not None
     return {"weight": stage.weight, "bias": stage.bias}
+
+
+def _folded(stage: nn.Module, norm: nn.Module) -> dict[str, Tensor]:
+    assert isinstance(stage, nn.Conv2d)
+    assert isinstance(norm, BatchNorm)
+    return dict(zip(("weight", "bias"), norm.folded(stage.weight), strict=True))
 
 
 def _shapes(kind: str, stage: nn.Module, before: tuple[int, int], after: tuple[int, int]) -> Layer:

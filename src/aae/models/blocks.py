@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from aae.config import Adversarial
 from aae.models import adversary
 from aae.networks import Discriminator, Encoder
+from aae.normalization import gathering
 from aae.objectives import wide
 from aae.phases import Batch, Losses
 from aae.priors import Prior
@@ -90,5 +91,6 @@ def classification_losses(encoder: Encoder, batch: Batch, classes: int) -> Losse
     rows = batch.labelled
     if rows is None or rows.y is None or not (rows.y >= 0).any():
         return {}
-    logits = wide(encoder(rows.x)[:, :classes])
+    with gathering(()):  # a few rows, seen in every step, do not stand for all of them
+        logits = wide(encoder(rows.x)[:, :classes])
     return {"classification": F.cross_entropy(logits, rows.y, ignore_index=-1)}

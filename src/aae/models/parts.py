@@ -18,17 +18,21 @@ from aae.priors import Prior
 ReconstructionLoss = Callable[[Decoder, Tensor, Batch], Tensor]
 
 
-def mlp(config: Config, wide_in: int, hidden: tuple[int, ...], wide_out: int) -> MLP:
-    return MLP((wide_in, *hidden, wide_out), config.model.init, config.model.init_std)
+def mlp(config: Config, wide_in: int, hidden: tuple[int, ...], wide_out: int, normalized: bool = False) -> MLP:
+    return MLP((wide_in, *hidden, wide_out), config.model.init, config.model.init_std, normalized)
 
 
 def encoder(config: Config, spec: DataSpec, wide_out: int, extra: int = 0) -> Encoder:
     """An encoder of rows, and of `extra` values beside each, to `wide_out` values."""
     model = config.model
+    normalized = model.normalization == "batch"
     if not convolutional(config, spec):
-        return Encoder(mlp(config, spec.features + extra, model.encoder, wide_out))
-    shape, channels = _image(spec), model.channels
-    return Encoder(ConvolutionalEncoder(shape, channels, model.encoder, wide_out, extra, model.init, model.init_std))
+        return Encoder(mlp(config, spec.features + extra, model.encoder, wide_out, normalized))
+    return Encoder(
+        ConvolutionalEncoder(
+            _image(spec), model.channels, model.encoder, wide_out, extra, model.init, model.init_std, normalized
+        )
+    )
 
 
 def convolutional(config: Config, spec: DataSpec) -> bool:
