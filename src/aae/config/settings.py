@@ -101,6 +101,8 @@ class Model:
     """First weights: Glorot uniform, or Gaussian with deviation `init_std`; biases start at zero."""
     init_std: float = 0.01
     """Standard deviation of the first weights under `init = normal`."""
+    normalization: Literal["none", "batch"] = "none"
+    """Batch normalisation of every layer of the encoder, its last one included; never of decoder or discriminator."""
     clusters: int = 0
     """Number of clusters that a model without labels sorts the rows into (2 or more)."""
 
