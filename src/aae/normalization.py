@@ -41,7 +41,7 @@ class BatchNorm(nn.Module):
         return F.batch_norm(x, self.mean, self.variance, self.gain, self.shift, self.training, MOMENTUM, EPSILON)
 
     def folded(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """The weight [width, ...], and the bias, of one linear layer that does what `weight` and this layer do in use."""
+        """Weight [width, ...] and bias of the one linear layer that does what `weight` and this layer do in use."""
         factor = self.gain / torch.sqrt(self.variance + EPSILON)
         return weight * factor.reshape(-1, *(1,) * (weight.ndim - 1)), self.shift - self.mean * factor
 
