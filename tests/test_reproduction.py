@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from conftest import tiny
+from PIL import Image
 
 import aae
-from aae import reproduction
-from aae.config import Config, replace
-from aae.errors import RunError
-from aae.reproduction import EXPERIMENTS, Budget, Case, Experiment, reproduce, spread
+from aae import priors
+from aae.config import Config, check, replace
+from aae.data import Dataset
+from aae.errors import Interrupted, RunError
+from aae.reproduction import EXPERIMENTS, Budget, Case, Control, Measure, labels, likelihood, reproduce, runs, spread
+from aae.reproduction.page import page
+from aae.training import Progress
 
 Settings = Callable[[int, Budget], Config]
 
@@ -21,7 +28,7 @@ Settings = Callable[[int, Budget], Config]
 def small(**changes: object) -> Settings:
     def settings(seed: int, budget: Budget) -> Config:
         base = {"model__kind": "semi-supervised", "data__labelled": 50, "data__label_seed": seed}
-        return tiny(**base, seed=seed, epochs=1 if budget == "quick" else 2, **changes)
+        return tiny(**base | changes, seed=seed, epochs=1 if budget == "quick" else 2)
 
     return settings
 
@@ -29,35 +36,69 @@ def small(**changes: object) -> Settings:
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     cases = (Case("a", "first", "1.0", "0.5", small()), Case("b", "second", "2.0", "", small(model__latent=3)))
-    monkeypatch.setitem(EXPERIMENTS, "toy", Experiment("A toy", "error", cases, ("a note",)))
+    experiment = dataclasses.replace(EXPERIMENTS["table-2"], title="A toy", cases=cases, notes=("a note",))
+    monkeypatch.setitem(EXPERIMENTS, "toy", experiment)
 
 
 @pytest.mark.usefixtures("toy")
 def test_a_folder_with_a_table_a_figure_and_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = reproduce("toy", tmp_path, seeds=2, only=("a",)).read_text()
-    runs = [aae.Run.load(tmp_path / f"a-seed-{seed}") for seed in (0, 1)]
-    errors = [100 * json.loads((run.path / "metrics.json").read_text())["error"] for run in runs]
+    found = [aae.Run.load(tmp_path / f"a-seed-{seed}") for seed in (0, 1)]
+    errors = [100 * json.loads((run.path / "metrics.json").read_text())["error"] for run in found]
     assert f"| first | 1.0 | {spread(errors)} | 2 | 1 | 0.5 |" in page
     assert "| second | 2.0 |  | 0 |  |  |" in page
     assert "a note" in page
+    assert "Made by `aae reproduce toy --budget quick --seeds 2 --only a`" in page
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((tmp_path / "configuration.json").read_text())["a"]["data"]["labelled"] == 50
-    assert [run.config.data.label_seed for run in runs] == [0, 1]
+    assert [run.config.data.label_seed for run in found] == [0, 1]
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a finished run was trained or measured again")
 
-    monkeypatch.setattr(reproduction, "train", refuse)
-    monkeypatch.setattr(reproduction, "evaluate", refuse)
+    monkeypatch.setattr(runs, "train", refuse)
+    monkeypatch.setattr(runs, "evaluate", refuse)
     assert reproduce("toy", tmp_path, seeds=2, only=("a",)).read_text() == page
     with pytest.raises(RunError, match="other settings"):
         reproduce("toy", tmp_path, seeds=1, only=("a",), budget="full")
 
 
+@pytest.mark.usefixtures("toy")
+def test_an_interrupted_reproduction_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sums(run: aae.Run, *_: object) -> dict[str, float]:
+        return {"error": float(run.encode(np.ones((1, 8, 8))).sum())}
+
+    cheap = dataclasses.replace(EXPERIMENTS["toy"], also=sums, evaluates=False)
+    monkeypatch.setitem(EXPERIMENTS, "toy", cheap)
+
+    def stop(progress: Progress) -> None:
+        if progress.step == 5:
+            raise KeyboardInterrupt
+
+    whole = reproduce("toy", tmp_path / "whole", seeds=1).read_text()
+    with pytest.raises((KeyboardInterrupt, Interrupted)):
+        reproduce("toy", tmp_path / "cut", seeds=1, listener=lambda name: stop if name == "b-seed-0" else None)
+    assert (tmp_path / "cut" / "b-seed-0" / "MANIFEST.json").exists()
+    assert not (tmp_path / "cut" / "README.md").exists()
+    assert reproduce("toy", tmp_path / "cut", seeds=1).read_text() == whole
+
+
 def test_the_spread_over_seeds() -> None:
     assert spread([]) == ""
     assert spread([2.0]) == "2.00 (one seed)"
+    assert spread([2.0], 1, said=False) == "2.0"
     assert spread([1.0, 3.0]) == "2.00 ± 1.41"
+
+
+def test_controls_and_numbers_that_are_not_there_leave_their_cells_empty() -> None:
+    measures = (Measure("a", "first", 1, 1), Measure("b", "second"))
+    case = Case("x", "a case", "3", "4", small())
+    experiment = dataclasses.replace(EXPERIMENTS["table-2"], measures=measures, cases=(case,))
+    values = {"x": [{"a": 1.0}, {"a": 2.0}]}
+    text = page("toy", experiment, values, "quick", {"x": 7}, [Control("none", "5", "", {"a": 9.0, "b": 0.5})])
+    assert "| | paper | ours: first | second | seeds | epochs | best public |".replace("| |", "|  |") in text
+    assert "| a case | 3 | 1.5 ± 0.7 |  | 2 | 7 | 4 |" in text
+    assert "| none | 5 | 9.0 | 50.00 |  |  |  |" in text
 
 
 def test_table_2_changes_labels_and_seeds_alone() -> None:
@@ -66,5 +107,111 @@ def test_table_2_changes_labels_and_seeds_alone() -> None:
     assert hundred.settings(0, "full") == base
     assert thousand.settings(3, "full") == replace(base, {"seed": 3, "data.labelled": 1000, "data.label_seed": 3})
     assert every.settings(1, "full") == replace(base, {"seed": 1, "data.labelled": None})
-    quick = hundred.settings(0, "quick")
-    assert quick == replace(base, {"epochs": quick.epochs, "schedule_epochs": quick.schedule_epochs})
+    assert hundred.settings(0, "quick") == replace(base, {"epochs": 100, "schedule_epochs": (50,)})
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_case_has_settings_that_go_together(name: str) -> None:
+    experiment = EXPERIMENTS[name]
+    for case in experiment.cases:
+        quick, full = (check(case.settings(3, budget)) for budget in ("quick", "full"))
+        assert quick.seed == full.seed == 3
+        assert quick.epochs < full.epochs
+        assert (quick.data, quick.prior, quick.reconstruction) == (full.data, full.prior, full.reconstruction)
+    keys = [case.key for case in experiment.cases]
+    assert len(set(keys)) == len(keys)
+
+
+# Each experiment on the bundled digits, from the first step to the page
+
+TINY: dict[str, dict[str, object]] = {
+    "figure-2": {"model__kind": "aae", "prior__kind": "gaussian", "data__labelled": None, "data__label_seed": 0},
+    "figure-4": {
+        "model__kind": "aae",
+        "prior__kind": "mixture",
+        "prior__labels": True,
+        "prior__scale": 4.0,
+        "adversarial__phases": "joint",
+    },
+    "figure-7": {
+        "model__kind": "supervised",
+        "prior__kind": "gaussian",
+        "data__labelled": None,
+        "data__label_seed": 0,
+    },
+    "table-1": {"model__kind": "aae", "prior__kind": "gaussian", "data__labelled": None, "data__label_seed": 0},
+    "table-3": {
+        "model__kind": "clustering",
+        "prior__kind": "gaussian",
+        "model__clusters": 12,
+        "data__labelled": None,
+        "data__label_seed": 0,
+    },
+}
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_an_experiment_on_small_data(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = EXPERIMENTS[name]
+    monkeypatch.setattr(likelihood, "SAMPLES", {"quick": (200,), "full": (200, 300)})
+    case = dataclasses.replace(experiment.cases[0], settings=small(**TINY[name]))
+    monkeypatch.setitem(EXPERIMENTS, name, dataclasses.replace(experiment, cases=(case,)))
+    text = reproduce(name, tmp_path, seeds=1).read_text()
+    pictures = [line.split("](")[1].rstrip(")") for line in text.splitlines() if line.startswith("![")]
+    assert pictures
+    for picture in pictures:
+        with Image.open(tmp_path / picture) as image:
+            image.verify()
+    row = next(line for line in text.splitlines() if line.startswith(f"| {case.name} |")).split(" | ")
+    first = experiment.measures[0]
+    run = aae.Run.load(tmp_path / f"{case.key}-seed-0")
+    assert row[1] == case.paper
+    assert row[2].endswith("(one seed)")
+    own = tmp_path / run.path.name / "measured.json"
+    numbers = json.loads(own.read_text())["numbers"] if own.exists() else {}
+    if experiment.evaluates:
+        numbers |= json.loads((run.path / "metrics.json").read_text())
+    assert row[2] == spread([first.of(numbers)], first.digits)
+    shown = [m for m in experiment.measures if m.key in numbers]
+    assert len(shown) >= len(experiment.measures) - (name == "table-1")
+    assert reproduce(name, tmp_path, seeds=1).read_text() == text
+
+
+def test_the_controls_of_the_likelihood(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real rows score above blurred ones, and are made of training rows alone."""
+    monkeypatch.setattr(likelihood, "SAMPLES", {"quick": (500,), "full": (500,)})
+    images, blurred, centroids = likelihood.controls(digits, "quick")
+    assert images.numbers["parzen"] > blurred.numbers["parzen"]
+    assert centroids.numbers["parzen"] > images.numbers["parzen"]
+    assert "500 centroids" in centroids.name
+    assert all(0.01 < row.numbers["parzen_width"] < 1 for row in (images, blurred, centroids))
+
+
+@pytest.mark.parametrize("kind", ["mixture", "swiss-roll"])
+def test_codes_along_each_part_belong_to_it(kind: str) -> None:
+    prior = priors.build(aae.config.Prior(kind, 4.0), 2)
+    codes = labels.along(prior, 5)
+    assert codes.shape == (5, 10, 2)
+    parts = prior.class_of(torch.from_numpy(codes.reshape(-1, 2))).numpy().reshape(5, 10)
+    inner = parts[1:]  # near the centre the petals meet
+    assert (inner == np.arange(10)).all()
+    radius = np.linalg.norm(codes, axis=2)
+    assert (np.diff(radius, axis=0) > 0).all()
+
+
+def test_codes_of_their_own_component_are_counted(digits: Dataset) -> None:
+    class Sorted:
+        """A run whose codes are class numbers, of a prior that reads them off; every tenth row is wrong."""
+
+        def encode(self, x: np.ndarray) -> np.ndarray:
+            y = digits.y[digits.splits.test].numpy()
+            return np.where(np.arange(len(y)) % 10 == 0, (y + 1) % 10, y)[:, None].astype(np.float32)
+
+        class prior:
+            @staticmethod
+            def class_of(z: torch.Tensor) -> torch.Tensor:
+                return z[:, 0].long()
+
+    n = len(digits.splits.test)
+    found = labels.own_part(Sorted(), digits, "quick")  # type: ignore[arg-type]
+    assert found["own_part"] == pytest.approx(1 - -(-n // 10) / n)

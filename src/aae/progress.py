@@ -41,10 +41,6 @@ class Console:
         """A listener for the baselines that a report trains."""
         return self._following("comparing with an autoencoder and a VAE")
 
-    def trial(self, number: int) -> contextlib.AbstractContextManager[Listener | None]:
-        """A listener for one trial of a search: a bar on a terminal, nothing elsewhere, where its result is a line."""
-        return self._following(f"trial {number}") if self.rich.is_terminal else contextlib.nullcontext()
-
     def _following(self, title: str) -> contextlib.AbstractContextManager[Listener | None]:
         if self.quiet:
             return contextlib.nullcontext()

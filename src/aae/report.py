@@ -18,6 +18,7 @@ from aae.config import WITH_DISCRIMINATOR
 from aae.data import Dataset, Scaling, rows
 from aae.evaluation import Rows, data_of, evaluate, known_classes, rows_of
 from aae.evidence import Yardstick
+from aae.figures import cluster_figure, style_figure
 from aae.inference import Run
 from aae.page import Section, page
 from aae.storage import make_folders, storing, write_atomic, write_json
@@ -26,8 +27,8 @@ from aae.training import Listener
 Array = np.ndarray
 GRID, SAMPLES, PAIRS = 20, 64, 20
 """Codes along an axis of the manifold, random samples, and pairs of original and reconstruction."""
-STYLES, MEMBERS, CLASSES = 10, 12, 40
-"""Styles in the picture of styles and classes, members of a cluster shown, and most classes that fit a picture."""
+STYLES, CLASSES = 10, 40
+"""Styles in the picture of styles and classes, and most classes that fit a picture."""
 
 
 def write(run: Run, *, compare: bool = True, data: Dataset | None = None, listener: Listener | None = None) -> Path:
@@ -193,10 +194,7 @@ class _Drawing:
         classes = self.run.model.beside
         if not classes or classes > CLASSES or self.run.spec.columns:  # rows of a table are no pictures
             return []
-        codes = np.concatenate([np.zeros((1, self.run.latent)), self.run.sample_prior(STYLES - 1)])
-        rows_ = self.run.decode(codes.repeat(classes, axis=0), np.tile(np.arange(classes), len(codes)))
-        cells = self.flat(rows_).reshape(len(codes), classes, *self.shape)
-        plots.save(plots.style_by_class(cells, self.shape, self.run.class_names, *self.limits), folder / "styles.png")
+        plots.save(style_figure(self.run, STYLES), folder / "styles.png")
         said = "Each row of pictures is one style in every class: the style of zeros first, then draws from the prior."
         return [Section("styles", "Style and class", said, folder / "styles.png")]
 
@@ -204,15 +202,7 @@ class _Drawing:
         """The paper's figure 9."""
         if self.run.config.model.kind != "clustering" or self.run.spec.columns:
             return []
-        found, k = self.run.predict(self.test.x), self.run.model.beside
-        heads = self.flat(self.run.decode(np.zeros((k, self.run.latent)), np.arange(k)))
-        members = np.full((k, MEMBERS, *self.shape), np.nan)
-        for cluster in range(k):
-            mine = self.test.x[found == cluster][:MEMBERS]
-            if len(mine):
-                members[cluster, : len(mine)] = self.flat(mine).reshape(len(mine), *self.shape)
-        shares = [f"{cluster} ({(found == cluster).mean():.0%})" for cluster in range(k)]
-        plots.save(plots.cluster_heads(heads, members, self.shape, shares, *self.limits), folder / "clusters.png")
+        plots.save(cluster_figure(self.run, self.test.x), folder / "clusters.png")
         said = (
             "Each cluster decoded with a style of zeros, and the first test rows that fall into it; in brackets the "
             "share of the test rows that do."

@@ -22,7 +22,6 @@ from aae.cli.options import (
     say,
 )
 from aae.cli.training import resume, train
-from aae.cli.tuning import tune
 from aae.cli.using import decode, encode, impute, predict, reconstruct, restyle, sample
 from aae.errors import AAEError, ConfigError, Interrupted
 
@@ -40,7 +39,6 @@ EXIT_CODES = """exit codes:
 COMMANDS: dict[str, Callable[..., None]] = {
     "train": train,
     "resume": resume,
-    "tune": tune,
     "evaluate": evaluate,
     "report": report,
     "doctor": doctor,
@@ -91,8 +89,8 @@ def _dispatch(given: list[str]) -> int:
         raise ConfigError(f'unknown command "{name}"; ' + (f'did you mean "{near[0]}"?' if near else "see aae --help"))
     command = COMMANDS[name]
     try:
-        if command in (train, tune):  # whose defaults are those of a recipe
-            command(rest)
+        if command is train:
+            train(rest)
         else:
             tyro.cli(command, args=rest, prog=f"aae {name}", config=(tyro.conf.AvoidSubcommands,))
     except SystemExit as leave:  # tyro has printed the help, or what is wrong

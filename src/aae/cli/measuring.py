@@ -40,7 +40,11 @@ def bench(
 
 
 def reproduce(
-    name: Annotated[Literal["table-2"], tyro.conf.Positional, tyro.conf.arg(metavar="NAME", help="What to reproduce.")],
+    name: Annotated[
+        Literal["figure-2", "figure-4", "figure-7", "table-1", "table-2", "table-3"],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="NAME", help="What to reproduce."),
+    ],
     /,
     seeds: Annotated[int, tyro.conf.arg(help="How many seeds, from 0 on.")] = 3,
     budget: Annotated[

@@ -3,6 +3,7 @@
 from aae.metrics.classes import agreement, by_head, by_majority, cluster_error, error_rate, hungarian_accuracy
 from aae.metrics.neighbours import Neighbourhoods, knn_accuracy, neighbourhoods
 from aae.metrics.occupancy import Partition, crowding, hole_share, misplaced, planes
+from aae.metrics.parzen import Parzen, choose_width, parzen_likelihood, parzen_log_density
 from aae.metrics.prior_match import (
     C2ST,
     C2ST_LEAST_ROWS,
@@ -26,12 +27,14 @@ __all__ = [
     "PRDC",
     "Neighbourhoods",
     "Partition",
+    "Parzen",
     "TwoSample",
     "agreement",
     "by_head",
     "by_majority",
     "c2st",
     "cells",
+    "choose_width",
     "cluster_error",
     "column_distance",
     "correlation_difference",
@@ -55,6 +58,8 @@ __all__ = [
     "misplaced",
     "mmd",
     "neighbourhoods",
+    "parzen_likelihood",
+    "parzen_log_density",
     "pixel_mse",
     "planes",
     "prdc",

@@ -21,11 +21,13 @@ def style_by_class(
     vmin: Limit = None,
     vmax: Limit = None,
     title: str | None = None,
+    down: str = "style",
 ) -> Figure:
     """One style to a row, one class to a column: what changes down a column is style, and along a row the class alone.
 
-    `cells` [styles, classes, *shape]; `classes` names the columns (default: their numbers); `vmin` and `vmax` as in
-    `samples`. The paper, figure 7. Raises DataError if the arrays do not fit together.
+    `cells` [styles, classes, *shape]; `classes` names the columns (default: their numbers), `down` what changes from
+    row to row; `vmin` and `vmax` as in `samples`. The paper, figure 7. Raises DataError if the arrays do not fit
+    together.
     """
     array = _grid(cells, shape, "cells")
     styles, columns = array.shape[:2]
@@ -35,7 +37,7 @@ def style_by_class(
     axes, figure, unit = _drawn(array, shape, vmin, vmax, 0.7)
     axes.set_xticks(np.arange(columns) + 0.5, [fit(name, SMALL, unit) for name in names])
     usual = f"{count(styles, 'style')} in {count(columns, 'class', 'classes')}"
-    dress(axes, usual if title is None else title, "class", "style")
+    dress(axes, usual if title is None else title, "class", down)
     _unframed(axes)
     return figure
 

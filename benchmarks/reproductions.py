@@ -1,0 +1,82 @@
+"""Pages that `aae reproduce` has written, put together as docs/reproduction.md.
+
+    aae reproduce table-3 --seeds 1 --out FOLDER
+    python benchmarks/reproductions.py FOLDER ...
+
+The section of each folder is replaced or added, and the sections of other experiments stay as they are; pictures go to
+docs/images/reproduction, smaller than they were drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import re
+from pathlib import Path
+
+from PIL import Image
+
+from aae.reproduction import EXPERIMENTS
+from aae.storage import write_atomic
+
+ROOT = Path(__file__).parents[1]
+HEAD = """# The paper's experiments, run again
+
+Each section is the page that `aae reproduce NAME` writes; the folder that it writes also holds the runs, the pictures
+and every setting. `--budget quick` trains for as long as the section says, `--budget full` for as long as the recipe; a
+reproduction that was stopped goes on. Sections are made from those folders by
+`python benchmarks/reproductions.py FOLDER ...`.
+"""
+WIDEST = 900
+"""Pixels across a picture of the documentation."""
+
+
+def section(folder: Path, pictures: Path) -> tuple[str, str]:
+    """The name of the experiment in a folder, and its page as a section; its pictures are copied to `pictures`."""
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    made = re.search(r"Made by `aae reproduce (\S+)", text)
+    if made is None or made[1] not in EXPERIMENTS:
+        raise SystemExit(f"{folder}/README.md does not say which experiment it is; run aae reproduce again")
+    name = made[1]
+
+    def copied(match: re.Match[str]) -> str:
+        target = pictures / f"{name}-{match[2]}"
+        write_atomic(target, smaller(folder / match[2]))
+        return f"![{match[1]}]({target.relative_to(pictures.parents[1])})"
+
+    return name, "#" + re.sub(r"!\[([^\]]*)\]\(([^)/]+)\)", copied, text).strip() + "\n"
+
+
+def smaller(file: Path) -> bytes:
+    """A picture of at most 256 colours and WIDEST pixels across, as the content of a PNG file."""
+    with Image.open(file) as image:
+        image = image.convert("RGB")
+        if image.width > WIDEST:
+            image = image.resize((WIDEST, round(image.height * WIDEST / image.width)), Image.Resampling.LANCZOS)
+        content = io.BytesIO()
+        image.quantize(256, dither=Image.Dither.NONE).save(content, "PNG", optimize=True)
+    return content.getvalue()
+
+
+def sections(page: str) -> dict[str, str]:
+    """The sections of a page by the names of their experiments, which their titles begin with."""
+    parts = re.split(r"^(?=## )", page, flags=re.MULTILINE)[1:]
+    titles = {experiment.title.split(":")[0]: name for name, experiment in EXPERIMENTS.items()}
+    return {titles[part[3:].split(":")[0]]: part.strip() + "\n" for part in parts}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "reproduction.md")
+    args = parser.parse_args()
+    pictures = args.out.parent / "images" / "reproduction"
+    pictures.mkdir(parents=True, exist_ok=True)
+    found = sections(args.out.read_text(encoding="utf-8")) if args.out.exists() else {}
+    found |= dict(section(folder, pictures) for folder in args.folders)
+    ordered = [found[name] for name in EXPERIMENTS if name in found]
+    write_atomic(args.out, "\n".join([HEAD, *ordered]).encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""A reproduction as Markdown: the table beside the paper's, pictures, and the command that made them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from aae.reproduction.experiment import Budget, Control, Experiment, Measure, Numbers, Picture
+
+
+def page(
+    name: str,
+    experiment: Experiment,
+    values: dict[str, list[Numbers]],
+    budget: Budget,
+    epochs: dict[str, int],
+    controls: Sequence[Control] = (),
+    pictures: Sequence[Picture] = (),
+) -> str:
+    """The page. values: what was measured on the runs of each case, seed by seed; epochs: how long each trained."""
+    measures, beside = experiment.measures, experiment.measures[1:]
+    head = ["", "paper", f"ours: {measures[0].name}", *(m.name for m in beside), "seeds", "epochs", "best public"]
+    rows = [head, ["---"] * len(head)]
+    for case in experiment.cases:
+        ours = values.get(case.key, [])
+        cells = [_over_seeds(m, ours, said=m is measures[0]) for m in measures]
+        trained = str(epochs.get(case.key, ""))
+        rows.append([case.name, case.paper, *cells, str(len(ours)), trained, case.best])
+    for row in controls:
+        cells = [f"{m.of(row.numbers):.{m.digits}f}" if m.key in row.numbers else "" for m in measures]
+        rows.append([row.name, row.paper, *cells, "", "", row.best])
+    most = max((len(v) for v in values.values()), default=1)
+    lines = [f"# {experiment.title}", "", *("| " + " | ".join(row) + " |" for row in rows), ""]
+    seen = "one seed each" if most == 1 else "mean and standard deviation over seeds"
+    lines += [f"{experiment.legend} Ours: {seen}.", ""]
+    lines += [line for note in experiment.notes for line in (note, "")]
+    lines += [
+        line for picture in pictures for line in (f"![{picture.caption}]({picture.file})", "", picture.caption, "")
+    ]
+    some = "" if len(values) == len(experiment.cases) else " --only " + " ".join(values)
+    command = f"aae reproduce {name} --budget {budget} --seeds {most}{some}"
+    lines += [f"Made by `{command}`; settings: `configuration.json`.", ""]
+    return "\n".join(lines)
+
+
+def _over_seeds(measure: Measure, found: Sequence[Numbers], said: bool) -> str:
+    values = [measure.of(numbers) for numbers in found if measure.key in numbers]
+    return spread(values, measure.digits, said)
+
+
+def spread(values: Sequence[float], digits: int = 2, said: bool = True) -> str:
+    """Mean and deviation over seeds (n - 1), or one seed's value, and if so `said`, that it is one seed's."""
+    if len(values) < 2:
+        return "".join(f"{value:.{digits}f}{' (one seed)' if said else ''}" for value in values)
+    return f"{np.mean(values):.{digits}f} ± {np.std(values, ddof=1):.{digits}f}"
