@@ -47,6 +47,8 @@ MODELS = {
     ),
     "semi-supervised-normalized": tiny(model__kind="semi-supervised", model__normalization="batch"),
     "clustering": tiny(model__kind="clustering", model__clusters=4),
+    "semi-supervised-consistent": tiny(model__kind="semi-supervised", consistency__kind="adversarial"),
+    "clustering-consistent": tiny(model__kind="clustering", model__clusters=4, consistency__kind="adversarial"),
     "autoencoder": tiny(model__kind="autoencoder"),
     "vae": tiny(model__kind="vae", prior__kind="gaussian", reconstruction__reduction="sum"),
     "vae-mean": tiny(model__kind="vae", prior__kind="gaussian"),

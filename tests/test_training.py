@@ -46,6 +46,8 @@ VARIANTS = {
     "semi-supervised": tiny(model__kind="semi-supervised", labelled_batch_size=30, corruption__noise=0.3),
     "clustering": tiny(model__kind="clustering", model__clusters=4),
     "normalized": tiny(model__kind="clustering", model__clusters=4, model__normalization="batch"),
+    "consistent": tiny(model__kind="semi-supervised", consistency__kind="moved", labelled_batch_size=30),
+    "adversarially-consistent": tiny(model__kind="clustering", model__clusters=4, consistency__kind="adversarial"),
 }
 
 

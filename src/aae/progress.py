@@ -26,7 +26,7 @@ class Console:
     """Prints to standard output; errors go elsewhere. With `quiet` it prints nothing."""
 
     def __init__(self, quiet: bool) -> None:
-        self.quiet = quiet
+        self.quiet, self.title = quiet, ""
         self.rich = RichConsole(file=sys.stdout, highlight=False, soft_wrap=True)
 
     def say(self, *lines: str) -> None:
@@ -41,23 +41,30 @@ class Console:
         """A listener for the baselines that a report trains."""
         return self._following("comparing with an autoencoder and a VAE")
 
+    def reproductions(self) -> contextlib.AbstractContextManager[Listener | None]:
+        """A listener for runs one after another; set `title` to the name of each."""
+        return self._following("")
+
     def _following(self, title: str) -> contextlib.AbstractContextManager[Listener | None]:
+        self.title = title
         if self.quiet:
             return contextlib.nullcontext()
-        return self._bar(title) if self.rich.is_terminal else self._lines(title)
+        return self._bar() if self.rich.is_terminal else self._lines()
 
     @contextlib.contextmanager
-    def _lines(self, title: str) -> Iterator[Listener]:
+    def _lines(self) -> Iterator[Listener]:
         def listen(moment: Moment) -> None:
             every = max(1, moment.epochs // LINES)
+            if moment.step == 1 and moment.row is None:  # the first epoch may take minutes
+                self.say(f"{self.title}: epoch 1/{moment.epochs}, {moment.steps:,} steps in all")
             if moment.row is not None and (moment.epoch % every == 0 or moment.epoch in (1, moment.epochs)):
                 said = f"{_losses(_train_losses(moment.row))}{_said(moment)}"
-                self.say(f"{title}: epoch {moment.epoch}/{moment.epochs}  {said}")
+                self.say(f"{self.title}: epoch {moment.epoch}/{moment.epochs}  {said}")
 
         yield listen
 
     @contextlib.contextmanager
-    def _bar(self, title: str) -> Iterator[Listener]:
+    def _bar(self) -> Iterator[Listener]:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -65,7 +72,7 @@ class Console:
             TextColumn("{task.fields[said]}"),
         )
         with Progress(*columns, console=self.rich, transient=True) as bar:
-            task, looked, verdict = bar.add_task(title, total=None, said=""), 0.0, ""
+            task, looked, verdict = bar.add_task(self.title, total=None, said=""), 0.0, ""
 
             def listen(moment: Moment) -> None:
                 nonlocal looked, verdict
@@ -75,7 +82,7 @@ class Console:
                     looked = now
                     losses = _train_losses(moment.row) if moment.row else moment.losses()
                     said = f"epoch {moment.epoch}/{moment.epochs}  {_losses(losses)}{verdict}"
-                    bar.update(task, completed=moment.step, total=moment.steps, said=said)
+                    bar.update(task, description=self.title, completed=moment.step, total=moment.steps, said=said)
 
             yield listen
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -14,6 +14,9 @@ from aae.cli.options import (
     say,
 )
 from aae.errors import ConfigError
+
+if TYPE_CHECKING:
+    from aae.training import Listener
 
 
 def bench(
@@ -66,6 +69,11 @@ def reproduce(
     if unknown := [case for case in only if case not in known]:
         raise ConfigError(f"--only {unknown[0]}: {name} has {', '.join(known)}")
     console, folder = Console(quiet), out or Path("reproductions") / f"{name}-{budget}"
-    with console.baselines() as listener:
-        page = reproduction.reproduce(name, folder, seeds=seeds, budget=budget, only=only, listener=lambda _: listener)
+    with console.reproductions() as listener:
+
+        def heard(run: str) -> Listener | None:
+            console.title = run
+            return listener
+
+        page = reproduction.reproduce(name, folder, seeds=seeds, budget=budget, only=only, listener=heard)
     console.say(page.read_text(encoding="utf-8"), f"written to {page}")

@@ -7,6 +7,7 @@ setting has one name everywhere. A key that is unknown, or that the chosen model
 from aae.config.convert import flatten, from_dict, plain, replace
 from aae.config.files import from_file, load_file, to_dict, toml
 from aae.config.rules import (
+    WITH_CLASSES,
     WITH_CLASSIFICATION,
     WITH_CLUSTERS,
     WITH_DISCRIMINATOR,
@@ -20,6 +21,7 @@ from aae.config.rules import (
 from aae.config.settings import (
     Adversarial,
     Config,
+    Consistency,
     Corruption,
     Data,
     Model,
@@ -31,11 +33,13 @@ from aae.config.settings import (
 from aae.config.spec import DataSpec
 
 __all__ = [
+    "WITH_CLASSES",
     "WITH_CLASSIFICATION",
     "WITH_CLUSTERS",
     "WITH_DISCRIMINATOR",
     "Adversarial",
     "Config",
+    "Consistency",
     "Corruption",
     "Data",
     "DataSpec",

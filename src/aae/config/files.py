@@ -37,7 +37,9 @@ def load_file(path: str | Path) -> Pairs:
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration file {path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
         raise ConfigError(f"cannot read the configuration file {path}: {error}") from None
     try:
         values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)

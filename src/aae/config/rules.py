@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from aae.config.convert import flatten, from_dict, replace, show
-from aae.config.settings import Config, Optimizers, Prior
+from aae.config.settings import Config, Consistency, Optimizers, Prior
 from aae.errors import ConfigError
 
 WITH_DISCRIMINATOR = ("aae", "supervised", "semi-supervised", "clustering")
 WITH_CLASSIFICATION = ("semi-supervised",)
 WITH_CLUSTERS = ("clustering",)
+WITH_CLASSES = ("semi-supervised", "clustering")
 
 
 def learns_labels(config: Config) -> bool:
@@ -105,12 +106,33 @@ def unused(config: Config) -> dict[str, str]:
     if kind not in WITH_CLASSIFICATION:
         why = f"model.kind = {kind} has no classification phase"
         reasons["labelled_batch_size"] = reasons["optimizer.classification"] = why
+    reasons |= _unused_by_consistency(config)
     if config.data.labelled is None or not learns_labels(config):
         reasons["data.label_seed"] = "only data.labelled uses it"
     for phase in typing.get_type_hints(Optimizers):
         if getattr(config.optimizer, phase).kind != "sgd":
             reasons[f"optimizer.{phase}.nesterov"] = "only kind = sgd uses it"
     return reasons
+
+
+def _unused_by_consistency(config: Config) -> dict[str, str]:
+    chosen = config.consistency.kind
+    if config.model.kind not in WITH_CLASSES:
+        return dict.fromkeys(
+            ("consistency", "optimizer.consistency"), f"model.kind = {config.model.kind} has no classes"
+        )
+    if chosen == "none":
+        used: tuple[str, ...] = ("kind",)
+    else:
+        used = (
+            "kind",
+            "weight",
+            "confidence",
+            *(("radius",) if chosen == "adversarial" else ("rotation", "shift", "zoom")),
+        )
+    others = (f.name for f in dataclasses.fields(Consistency) if f.name not in used)
+    reasons = dict.fromkeys((f"consistency.{name}" for name in others), f"consistency.kind = {chosen} does not use it")
+    return reasons | ({"optimizer.consistency": "consistency.kind is none"} if chosen == "none" else {})
 
 
 def covers(groups: Iterable[str], key: str) -> str | None:

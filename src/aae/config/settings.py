@@ -215,6 +215,35 @@ class Reconstruction:
 
 
 @dataclass(frozen=True)
+class Consistency:
+    """What keeps the class of a row the same under changes that do not matter (models with a class head)."""
+
+    kind: Literal["none", "moved", "adversarial"] = "none"
+    """`moved`: pictures turned, shifted and zoomed a little; `adversarial`: rows changed in the direction that
+    changes their class most, for data of any kind."""
+    weight: float = 1.0
+    """Factor on the divergence between the class of a row and that of the row changed."""
+    confidence: float = 0.0
+    """Rows whose likeliest class has a lower probability are passed over (0 to below 1)."""
+    rotation: float = 15.0
+    """Most degrees by which a picture is turned, either way."""
+    shift: float = 2.0
+    """Most pixels by which it is shifted along each axis, either way."""
+    zoom: float = 0.1
+    """Most share of its size by which it is zoomed, either way (0 to below 1)."""
+    radius: float = 1.5
+    """Length of the adversarial change, in scaled units."""
+
+    def __post_init__(self) -> None:
+        for name in ("weight", "rotation", "shift"):
+            value = getattr(self, name)
+            require(0 <= value < math.inf, f"{name} must be 0 or more and finite, got {value}")
+        for name in ("confidence", "zoom"):
+            require(0 <= getattr(self, name) < 1, f"{name} must lie in 0 to below 1, got {getattr(self, name)}")
+        require(0 < self.radius < math.inf, f"radius must be above 0 and finite, got {self.radius}")
+
+
+@dataclass(frozen=True)
 class Adversarial:
     """How encoder and discriminator play against each other."""
 
@@ -292,6 +321,7 @@ class Optimizers:
     discriminator: Optimizer = field(default_factory=_adversary)
     generator: Optimizer = field(default_factory=_adversary)
     classification: Optimizer = field(default_factory=Optimizer)
+    consistency: Optimizer = field(default_factory=Optimizer)
 
 
 @dataclass(frozen=True)
@@ -336,6 +366,7 @@ class Config:
     corruption: Corruption = field(default_factory=Corruption)
     reconstruction: Reconstruction = field(default_factory=Reconstruction)
     adversarial: Adversarial = field(default_factory=Adversarial)
+    consistency: Consistency = field(default_factory=Consistency)
     optimizer: Optimizers = field(default_factory=Optimizers)
 
     def __post_init__(self) -> None:

@@ -33,7 +33,7 @@ def split(n: int, own_test: int, config: Data, where: str | None = None) -> Spli
     """
     if n < FEWEST_ROWS:
         where = f"--data {config.source}" if where is None else where
-        raise DataError(f"{where}: has {n} rows; at least {FEWEST_ROWS} are needed")
+        raise DataError(f"{where}: has {n} row{'s' * (n != 1)}; at least {FEWEST_ROWS} are needed")
     if own_test and config.test is not None:
         raise ConfigError(
             f"--data.test {config.test} cannot be used with --data {config.source}, which comes with "

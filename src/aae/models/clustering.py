@@ -9,5 +9,6 @@ from aae.models.semi_supervised import SemiSupervised
 def build(config: Config, spec: DataSpec) -> SemiSupervised:
     """A model whose class head sorts rows into `model.clusters` clusters, found by the adversarial game alone."""
     model = SemiSupervised.build(config, spec, config.model.clusters)
-    model.phases, model.learns_labels = model.phases[:-1], False
+    model.phases = tuple(phase for phase in model.phases if phase.name != "classification")
+    model.learns_labels = False
     return model

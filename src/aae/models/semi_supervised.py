@@ -8,7 +8,7 @@ from torch import Tensor
 from aae import priors
 from aae.config import Adversarial, Config, DataSpec
 from aae.errors import ConfigError
-from aae.models import adversary, blocks, parts
+from aae.models import adversary, blocks, consistency, parts
 from aae.networks import Decoder, Discriminator, Encoder
 from aae.phases import Batch, Losses, Model, Phase
 
@@ -57,7 +57,7 @@ class SemiSupervised(Model):
             if not spec.classes:
                 raise ConfigError(f"model.kind = {model.kind} needs labels, and {spec.name} has none")
             classes = len(spec.classes)
-        return cls(
+        built = cls(
             parts.encoder(config, spec, classes + model.latent),
             parts.decoder(config, spec, beside=classes),
             Discriminator(parts.mlp(config, model.latent, model.discriminator, 1)),
@@ -68,6 +68,8 @@ class SemiSupervised(Model):
             config.adversarial,
             config.reconstruction.weight,
         )
+        built.phases += consistency.phase(built.encoder, classes, config, spec)
+        return built
 
     def codes(self, batch: Batch) -> tuple[Tensor, Tensor]:
         return blocks.encoded(self.encoder, batch, self.classes)

@@ -54,7 +54,7 @@ def read_picture(path: str | Path, ink: Ink = "dark") -> Array:
             with Image.open(path) as opened:
                 layered = opened.convert("RGBA")
     except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as a picture: {error}") from None
+        raise DataError(f"{path} cannot be read as a picture: {_reason(error)}") from None
     except Image.DecompressionBombWarning as error:
         raise DataError(f"{path} is too large a picture: {error}") from None
     paper = Image.new("RGBA", layered.size, "white")
@@ -108,7 +108,7 @@ def read_mixture(path: str | Path) -> Arrays:
             values = json.loads(path.read_text(encoding="utf-8"))
             found = {name: np.asarray(value, dtype=np.float64) for name, value in dict(values).items()}
         except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{path} cannot be read as a mixture: {error}") from None
+            raise DataError(f"{path} cannot be read as a mixture: {_reason(error)}") from None
     else:
         raise DataError(f"{path}: expected a mixture as .json or .npz")
     names = {"means", "covariances"}
@@ -120,6 +120,11 @@ def read_mixture(path: str | Path) -> Arrays:
     return {name: np.asarray(value, dtype=np.float64) for name, value in found.items()}
 
 
+def _reason(error: Exception) -> str:
+    """What went wrong; of a file that the system does not give, its words without number and name."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def _numpy(path: Path) -> Arrays:
     try:
         loaded: Any = np.load(path, allow_pickle=False)
@@ -128,14 +133,14 @@ def _numpy(path: Path) -> Arrays:
         with loaded:
             return {name: loaded[name] for name in loaded.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
+        raise DataError(f"{path} cannot be read: {_reason(error)}") from None
 
 
 def _csv(path: Path) -> Arrays:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
+        raise DataError(f"{path} cannot be read: {_reason(error)}") from None
     rows = [row for row in csv.reader(io.StringIO(text)) if row]
     names: list[str] = []
     if rows and not _is_number(rows[0][0]):

@@ -1,0 +1,89 @@
+"""A class that stays the same under changes that do not matter: a phase of its own for models with a class head.
+
+The paper shapes the class head by the adversarial game and by a few labels. Neither says which rows belong together,
+so two writings of one digit may end in different classes. Here each row is also shown a second time, changed, and its
+class is to stay: Miyato et al. 2018 ("Virtual Adversarial Training") change it in the direction that changes the class
+most, Sohn et al. 2020 ("FixMatch") by small movements of the picture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from aae.arithmetic import gradients_for
+from aae.config import Config, Consistency, DataSpec
+from aae.errors import ConfigError
+from aae.networks import Encoder
+from aae.normalization import gathering
+from aae.objectives import wide
+from aae.phases import Batch, Losses, Phase
+
+PROBE = 1.0
+"""Length of the step by which the most changing direction is looked for, in scaled units."""
+
+
+def phase(encoder: Encoder, classes: int, config: Config, spec: DataSpec) -> tuple[Phase, ...]:
+    """The phase that the settings ask for, or none. ConfigError where pictures are to be moved and there are none."""
+    chosen = config.consistency
+    if chosen.kind == "none":
+        return ()
+    if chosen.kind == "moved" and not spec.is_image:
+        raise ConfigError(
+            f"consistency.kind = moved moves pictures, and {spec.name} has rows of shape {spec.shape}; "
+            "set consistency.kind to adversarial, or data.layout to images"
+        )
+
+    def logits(x: Tensor) -> Tensor:
+        with gathering(()):  # running statistics are those of the rows themselves
+            return wide(encoder(x)[:, :classes])
+
+    def losses(batch: Batch) -> Losses:
+        x = batch.x if batch.target is None else batch.target
+        with torch.no_grad():
+            target = logits(x).softmax(1)
+        if chosen.kind == "moved":
+            changed = moved(x.view(-1, *spec.shape), chosen, batch.generator).flatten(1)
+        else:
+            changed = x + most_changing(logits, x, target, chosen.radius, batch)
+        divergence = F.kl_div(logits(changed).log_softmax(1), target, reduction="none").sum(1)
+        sure = target.amax(1) >= chosen.confidence
+        return {"consistency": (divergence * sure).mean()}
+
+    return (Phase("consistency", ("encoder",), losses, {"consistency": chosen.weight}),)
+
+
+def moved(images: Tensor, chosen: Consistency, generator: torch.Generator) -> Tensor:
+    """Each picture turned, shifted and zoomed by amounts of its own: [batch, h, w] or [batch, c, h, w].
+
+    The amounts are uniform up to `rotation` degrees, `shift` pixels and `zoom` times the size, either way. Values
+    between pixels are bilinear; what comes in from outside is the nearest pixel of the border.
+    """
+    n, (height, width) = len(images), images.shape[-2:]
+    turn, across, down, size = (2 * torch.rand(4, n, generator=generator, device=images.device) - 1).unbind()
+    angle, scale = turn * math.radians(chosen.rotation), 1 + size * chosen.zoom
+    cosine, sine = angle.cos() * scale, angle.sin() * scale
+    dx, dy = across * chosen.shift * 2 / width, down * chosen.shift * 2 / height
+    # in units of the picture's half sizes, so a turn of a picture that is not square needs the ratio of its sides
+    rows = torch.stack([cosine, -sine * height / width, dx, sine * width / height, cosine, dy], dim=1)
+    planes = images if images.dim() == 4 else images[:, None]
+    with torch.autocast(images.device.type, enabled=False):  # places of pixels need more than eight bits
+        grid = F.affine_grid(rows.view(n, 2, 3), list(planes.shape), align_corners=False)
+        return F.grid_sample(planes, grid, padding_mode="border", align_corners=False).view_as(images)
+
+
+def most_changing(logits: Callable[[Tensor], Tensor], x: Tensor, target: Tensor, radius: float, batch: Batch) -> Tensor:
+    """The change of each row, `radius` long in scaled units, that changes its class most: [batch, features].
+
+    One step of the power method from a random direction (Miyato et al. 2018, section 3.3). `target`: the class
+    probabilities of the unchanged rows.
+    """
+    probe = (PROBE * F.normalize(batch.normal(*x.shape), dim=1)).requires_grad_()
+    with torch.enable_grad(), gradients_for(()):
+        divergence = F.kl_div(logits(x + probe).log_softmax(1), target, reduction="sum")
+        (slope,) = torch.autograd.grad(divergence, probe)
+    return radius * F.normalize(slope, dim=1)
