@@ -354,7 +354,7 @@ def test_settings_that_are_no_group_are_refused() -> None:
     refused(lambda: from_dict(Config, [1, 2]), "expected a group of keys, got [1, 2]")
 
 
-PHASES = ("reconstruction", "discriminator", "generator", "classification")
+PHASES = ("reconstruction", "discriminator", "generator", "classification", "consistency")
 NUMBERS = (math.nan, math.inf, -math.inf)
 RANGES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "epochs": ((1, 0, 10**9), (-1,)),
@@ -399,6 +399,9 @@ RANGES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
         f"adversarial.{name}": ((0.0, 1e9), (-1e-9, *NUMBERS))
         for name in ("weight", "final_weight", "input_noise", "gradient_penalty")
     },
+    **{f"consistency.{name}": ((0.0, 1e9), (-1e-9, *NUMBERS)) for name in ("weight", "rotation", "shift")},
+    **{f"consistency.{name}": ((0.0, 0.99), (-0.1, 1.0, *NUMBERS)) for name in ("confidence", "zoom")},
+    "consistency.radius": ((1e-9, 1e9), (0.0, *NUMBERS)),
     **{
         f"optimizer.{phase}.{name}": limits
         for phase in PHASES
