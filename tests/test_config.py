@@ -474,6 +474,8 @@ CASES: dict[str, dict[str, Any]] = {
     "semi-supervised": {"model.kind": "semi-supervised", "optimizer.classification.kind": "sgd"},
     "semi-supervised-few": {"model.kind": "semi-supervised", "data.labelled": 100},
     "clustering": {"model.kind": "clustering", "model.clusters": 4},
+    "semi-supervised-moved": {"model.kind": "semi-supervised", "consistency.kind": "moved"},
+    "clustering-adversarial": {"model.kind": "clustering", "model.clusters": 4, "consistency.kind": "adversarial"},
     "aae-steps": {"schedule": "steps", "schedule_epochs": (3,)},
 }
 OTHER: dict[str, Any] = {
@@ -484,6 +486,7 @@ OTHER: dict[str, Any] = {
     "adversarial.balance": "gradients",
     "adversarial.penalty": "one",
     "adversarial.spectral_norm": True,
+    "consistency.kind": "moved",
     "prior.kind": "gaussian",
     "prior.file": "shape.png",
     "prior.ink": "bright",
