@@ -49,6 +49,10 @@ MODELS = {
     "clustering": tiny(model__kind="clustering", model__clusters=4),
     "semi-supervised-consistent": tiny(model__kind="semi-supervised", consistency__kind="adversarial"),
     "clustering-consistent": tiny(model__kind="clustering", model__clusters=4, consistency__kind="adversarial"),
+    "dimension-reduction": tiny(model__kind="dimension-reduction", prior__kind="gaussian"),
+    "dimension-reduction-clusters": tiny(
+        model__kind="dimension-reduction", model__clusters=4, heads__distance=3.0, model__normalization="batch"
+    ),
     "autoencoder": tiny(model__kind="autoencoder"),
     "vae": tiny(model__kind="vae", prior__kind="gaussian", reconstruction__reduction="sum"),
     "vae-mean": tiny(model__kind="vae", prior__kind="gaussian"),
@@ -117,7 +121,7 @@ def test_shapes_in_and_out(name: str) -> None:
     assert model.decode(torch.cat([code, beside], 1)).shape == (7, 12)
     if model.classifies:
         q = model.class_probabilities(batch.x)
-        assert q.shape == (7, model.beside)
+        assert q.shape == (7, model.classes)
         torch.testing.assert_close(q.sum(1), torch.ones(7))
     assert torch.equal(model.encode(batch.x), model.encode(batch.x))
     assert model.stochastic == (not torch.equal(model.sample_codes(batch_of(7, 1)), model.encode(batch_of(7, 1).x)))

@@ -73,6 +73,10 @@ def test_what_the_recipes_are_called() -> None:
         "mnist-clusters-16",
         "mnist-clusters-30",
         "mnist-semi-supervised-100",
+        "mnist-2d-reduction-1000",
+        "mnist-2d-reduction-100",
+        "mnist-10d-reduction-100",
+        "mnist-2d-reduction-clusters",
     ]
     named = NAMES[1:]  # auto is for any data
     assert {name: recipes.recipe(name).data.source for name in named} == {

@@ -45,6 +45,7 @@ VARIANTS = {
     "supervised": tiny(model__kind="supervised", adversarial__input_noise=0.1),
     "semi-supervised": tiny(model__kind="semi-supervised", labelled_batch_size=30, corruption__noise=0.3),
     "clustering": tiny(model__kind="clustering", model__clusters=4),
+    "dimension-reduction": tiny(model__kind="dimension-reduction", labelled_batch_size=30),
     "normalized": tiny(model__kind="clustering", model__clusters=4, model__normalization="batch"),
     "consistent": tiny(model__kind="semi-supervised", consistency__kind="moved", labelled_batch_size=30),
     "adversarially-consistent": tiny(model__kind="clustering", model__clusters=4, consistency__kind="adversarial"),

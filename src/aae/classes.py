@@ -23,10 +23,15 @@ def class_block(y: ArrayLike, n: int, classes: int, names: tuple[str, ...] | Non
                 f"y must hold finite shares of shape [{n}, {classes}], got {list(given.shape)} {given.dtype}"
             )
         return given.astype(np.float32)
+    return np.eye(classes, dtype=np.float32)[class_numbers(y, n, classes, names)]
+
+
+def class_numbers(y: ArrayLike, n: int, classes: int, names: tuple[str, ...] | None) -> NDArray[np.int64]:
+    """The classes of n rows by number, int64 [n]; y as in `class_block`, without shares."""
+    given = np.asarray(y)
     if given.shape not in ((), (n,)):
         raise DataError(f"y must be one class, or one for each of {n} rows, got shape {list(given.shape)}")
-    numbers = np.broadcast_to(_numbers(given, classes, names), (n,))
-    return np.eye(classes, dtype=np.float32)[numbers]
+    return np.broadcast_to(_numbers(given, classes, names), (n,)).copy()
 
 
 def _numbers(given: NDArray[np.generic], classes: int, names: tuple[str, ...] | None) -> NDArray[np.int64]:

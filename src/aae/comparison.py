@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from sklearn.decomposition import PCA
 
-from aae.config import Adversarial, Config, Corruption, DataSpec, Optimizers, Prior, Reconstruction, to_dict
+from aae.config import Adversarial, Config, Corruption, DataSpec, Heads, Optimizers, Prior, Reconstruction, to_dict
 from aae.config import Model as ModelConfig
 from aae.data import Dataset, Scaling, original
 from aae.errors import Interrupted, RunError
@@ -26,6 +26,7 @@ from aae.training import Listener, resume, train
 Array = np.ndarray
 Kind = Literal["autoencoder", "vae"]
 MATCHED = "codes shifted and scaled to the prior's mean and deviation"
+STYLE_ALONE = "prior match is that of the style, without the cluster head"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def baseline(config: Config, spec: DataSpec, kind: Kind) -> Config:
         discriminator=default.discriminator,
         output="auto",
         clusters=default.clusters,
+        normalization=default.normalization,
     )
     likelihood = Reconstruction("bce" if spec.bounded else "gaussian", "sum")
     return dataclasses.replace(
@@ -70,6 +72,7 @@ def baseline(config: Config, spec: DataSpec, kind: Kind) -> Config:
         model=model,
         prior=Prior("gaussian", 1.0) if kind == "vae" else Prior(),
         corruption=Corruption(),
+        heads=Heads(),
         reconstruction=likelihood if kind == "vae" else Reconstruction("mse", "mean"),
         adversarial=Adversarial(),
         optimizer=Optimizers(),
@@ -83,11 +86,9 @@ def compare(run: Run, data: Dataset, *, split: str = "test", listener: Listener 
     baselines: tuple[tuple[Kind, str], ...] = (("autoencoder", "Autoencoder"), ("vae", "VAE"))
     for kind, name in baselines:
         trained = _trained(run, data, kind, listener)
-        found.append(_of_run(trained, name, data, training, held, run.prior))
-    return [
-        *found,
-        _of_run(run, "AAE" if run.config.model.kind == "aae" else "this run", data, training, held, run.prior),
-    ]
+        found.append(_of_run(trained, name, data, training, held, run.matched_prior))
+    name = "AAE" if run.config.model.kind == "aae" else "this run"
+    return [*found, _of_run(run, name, data, training, held, run.matched_prior)]
 
 
 def _trained(run: Run, data: Dataset, kind: Kind, listener: Listener | None) -> Run:
@@ -111,9 +112,11 @@ def _of_run(run: Run, name: str, data: Dataset, training: Rows, held: Rows, prio
         drawn = _matched(codes, train_codes, prior)
         numbers = measure(data, training, held, train_codes, codes, decoded, drawn, prior)
         return Compared(name, drawn, prior, numbers, MATCHED)
-    drawn = run.encode(held.x, sample=True)
-    numbers = measure(data, training, held, train_codes, codes, decoded, drawn, run.prior)
-    return Compared(name, drawn, run.prior, numbers, "codes drawn from the posterior" if run.model.stochastic else "")
+    drawn, note = run.held_to_prior(held.x), "codes drawn from the posterior" if run.model.stochastic else ""
+    numbers = measure(data, training, held, train_codes, codes, decoded, drawn, run.matched_prior)
+    if run.heads is None:
+        return Compared(name, drawn, run.prior, numbers, note)
+    return Compared(name, codes, run.prior, numbers, STYLE_ALONE)
 
 
 def _pca(run: Run, data: Dataset, training: Rows, held: Rows) -> Compared:
@@ -126,9 +129,9 @@ def _pca(run: Run, data: Dataset, training: Rows, held: Rows) -> Compared:
     missing = ((0, 0), (0, run.latent - latent))  # a small table has fewer directions than the code has dimensions
     train_codes, codes = (np.pad(pca.transform(rows), missing) for rows in (before, after))
     decoded = original(scaling.invert(torch.from_numpy(pca.inverse_transform(codes[:, :latent])).float()), data.spec)
-    drawn = _matched(codes, train_codes, run.prior)
-    numbers = measure(data, training, held, train_codes, codes, decoded, drawn, run.prior)
-    return Compared("PCA", drawn, run.prior, numbers, MATCHED)
+    drawn = _matched(codes, train_codes, run.matched_prior)
+    numbers = measure(data, training, held, train_codes, codes, decoded, drawn, run.matched_prior)
+    return Compared("PCA", drawn, run.matched_prior, numbers, MATCHED)
 
 
 def _matched(codes: Array, train_codes: Array, prior: PriorShape) -> Array:

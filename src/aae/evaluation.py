@@ -70,7 +70,9 @@ def evaluate(run: Run, *, split: str = "test", data: Dataset | None = None, full
     distances, the last by the prior's deviation; `max_ks`, largest distance between the quantiles of an axis. Each has
     its `_floor`, and a test its `_p`. Reconstruction: `mse` per feature in scaled units, `r2` against the mean row,
     `ssim` of images. Codes: `knn_accuracy` of 5 neighbours, fitted on training codes; `trustworthiness` and
-    `continuity` of 12 neighbours on at most 2,000 rows. Classes and clusters: see `classification`.
+    `continuity` of 12 neighbours on at most 2,000 rows. Classes and clusters: see `classification`. Of dimension
+    reduction the style is held against the prior, everything else is of the codes, and `head_distance` is the smallest
+    distance between two cluster heads (code units).
 
     full: also hold decoded samples against held-out rows, with floors and bad controls, which takes minutes on large
     data; see `aae.quality.sample_quality`.
@@ -79,13 +81,15 @@ def evaluate(run: Run, *, split: str = "test", data: Dataset | None = None, full
     """
     data = data_of(run) if data is None else data
     train, held = rows_of(data, "train"), rows_of(data, split)
-    prior = None if run.config.model.kind == "autoencoder" else run.prior
+    prior = None if run.config.model.kind == "autoencoder" else run.matched_prior
     found: dict[str, Any] = {"split": split, "rows": len(held), "seed": run.config.seed, "epochs": len(run.history)}
     found["training_seconds"] = sum(row["seconds"] for row in run.history)
-    drawn = run.encode(held.x, sample=True)
+    drawn = run.held_to_prior(held.x)
     decoded = run.reconstruct(held.x, known_classes(run, held))
     found |= measure(data, train, held, run.encode(train.x), run.encode(held.x), decoded, drawn, prior)
     found |= classification(run, data, held)
+    if run.heads is not None and len(run.heads) > 1:
+        found["head_distance"] = metrics.least_distance(run.heads)
     if full and prior is not None:
         found |= quality(run, data, train, held)
     if run.spec.columns and prior is not None:

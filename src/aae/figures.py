@@ -18,6 +18,11 @@ def limits(run: Run) -> tuple[float | None, float | None]:
     return (run.spec.minimum, run.spec.maximum) if run.spec.is_image else (None, None)
 
 
+def class_names(run: Run) -> list[str]:
+    """Names of the classes, or numbers of the clusters, that the model finds."""
+    return list(run.class_names or map(str, range(run.model.classes)))
+
+
 def style_figure(run: Run, styles: int) -> Figure:
     """The paper's figure 7: one style to a row, in every class; the style of zeros first, then draws from the prior."""
     classes = run.model.beside
@@ -29,12 +34,13 @@ def style_figure(run: Run, styles: int) -> Figure:
 
 def cluster_figure(run: Run, x: np.ndarray) -> Figure:
     """The paper's figure 9: each cluster with a style of zeros, and the first of the rows `x` that fall into it."""
-    found, k, shape = run.predict(x), run.model.beside, run.spec.shape
-    heads = rows(run.decode(np.zeros((k, run.latent)), np.arange(k)), run.spec).numpy()
+    found, k, shape = run.predict(x), run.model.classes, run.spec.shape
+    decoded = run.decode(np.zeros((k, run.latent)), np.arange(k)) if run.heads is None else run.decode(run.heads)
+    heads = rows(decoded, run.spec).numpy()
     members = np.full((k, MEMBERS, *shape), np.nan)
     for cluster in range(k):
         mine = x[found == cluster][:MEMBERS]
         if len(mine):
             members[cluster, : len(mine)] = rows(mine, run.spec).numpy().reshape(len(mine), *shape)
-    shares = [f"{cluster} ({(found == cluster).mean():.0%})" for cluster in range(k)]
+    shares = [f"{name} ({(found == cluster).mean():.0%})" for cluster, name in enumerate(class_names(run))]
     return plots.cluster_heads(heads, members, shape, shares, *limits(run))

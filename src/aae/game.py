@@ -21,7 +21,7 @@ from torch import Tensor
 
 from aae import __version__, health
 from aae.checkpoint import Checkpoint, RunDirectory
-from aae.config import WITH_CLASSIFICATION, Config, Optimizer, replace
+from aae.config import Config, Optimizer, replace, with_classification
 from aae.data import Dataset, Scaling
 from aae.data.streaming import block_order, release
 from aae.diagnosis import score
@@ -374,7 +374,7 @@ class Game:
         if self.yardstick is None:
             self.yardstick = Yardstick(build_prior(self.config.prior, self.config.model.latent), len(rows))
         generator = torch.Generator(self.device).manual_seed((self.config.seed * 1_000_003 + epoch) % 2**63)
-        return after_epoch(self.yardstick, self.model.sample_codes(self.batch(rows, generator)))
+        return after_epoch(self.yardstick, self.model.held_to_prior(self.batch(rows, generator)))
 
     @torch.no_grad()
     def validation_error(self) -> Row:
@@ -448,7 +448,7 @@ def _check_batches(config: Config, data: Dataset) -> None:
     if config.model.normalization != "batch":
         return
     sizes = {"batch_size": config.batch_size}
-    if config.model.kind in WITH_CLASSIFICATION:
+    if with_classification(config):
         sizes["labelled_batch_size"] = min(config.labelled_batch_size, len(data.labelled))
     for name, size in sizes.items():
         if size < 2:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.init import _calculate_fan_in_and_fan_out
 
 from aae import objectives
-from aae.networks import Decoder, Discriminator
+from aae.networks import ClusterHeads, Decoder, Discriminator
 from aae.objectives import wide
 from aae.phases import Batch, Model, Phase, evaluate
 
@@ -67,10 +67,11 @@ def measure(
 
 
 def weight_norms(model: Model) -> Figures:
-    """The Euclidean norm of the parameters of each network."""
+    """The Euclidean norm of the parameters of each network; cluster heads are places, and as far apart as asked for."""
     return {
         name: math.sqrt(sum(p.detach().double().square().sum().item() for p in part.parameters()))
         for name, part in model.named_children()
+        if not isinstance(part, ClusterHeads)
     }
 
 

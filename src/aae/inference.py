@@ -18,7 +18,7 @@ from torch import Tensor
 
 from aae import data as data_module
 from aae.checkpoint import RunDirectory
-from aae.classes import class_block
+from aae.classes import class_block, class_numbers
 from aae.config import Config, DataSpec, from_dict
 from aae.data import Dataset, Scaling, Table
 from aae.data.frames import from_frame, is_frame, like
@@ -31,7 +31,7 @@ from aae.heads import LOG_STD
 from aae.memory import MemoryRun
 from aae.models import build
 from aae.phases import Batch, Model
-from aae.priors import Prior
+from aae.priors import Prior, around
 from aae.priors import build as build_prior
 
 if TYPE_CHECKING:
@@ -108,12 +108,39 @@ class Run:
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """The names of the classes that the decoder takes; None for clusters, which have none, and without classes."""
-        return self.spec.classes if self.model.beside and not self.config.model.clusters else None
+        """The names of the classes that the model knows; None for clusters, which have none, and without classes."""
+        knows = self.model.beside or self.model.classifies or self.config.prior.labels
+        return self.spec.classes if knows and not self.config.model.clusters else None
+
+    @property
+    def classes_to_sample(self) -> int:
+        """How many classes `sample` can be asked for: of the decoder, or of a prior with a part for each."""
+        by_prior = self.model.centres is not None or self.config.prior.labels
+        return self.model.beside or ((self.prior.classes or 0) if by_prior else 0)
+
+    @property
+    def heads(self) -> np.ndarray | None:
+        """The cluster heads of dimension reduction, float32 [classes, latent]; None for any other model."""
+        centres = self.model.centres
+        return None if centres is None else centres.float().cpu().numpy()
+
+    def take_weights(self, weights: dict[str, Tensor]) -> None:
+        """Go on with other weights of the same networks."""
+        self.model.load_state_dict(weights)
+        self.__dict__.pop("prior", None)  # which may lie around learnt heads
 
     @cached_property
     def prior(self) -> Prior:
-        """The prior that the codes follow. ConfigError for a plain autoencoder, which has none."""
+        """The shape that the codes should have. ConfigError for a plain autoencoder, which has none.
+
+        It is `matched_prior`, or for codes that are a cluster's head plus a style that shape around each head.
+        """
+        found = self.matched_prior
+        return found if self.heads is None else around(found, self.heads)
+
+    @cached_property
+    def matched_prior(self) -> Prior:
+        """The prior that training holds the codes to, or of dimension reduction their style; see `held_to_prior`."""
         if self.config.model.kind == "autoencoder":
             raise ConfigError(
                 f"{self.where} holds a plain autoencoder, which has no prior to sample from; "
@@ -134,6 +161,16 @@ class Run:
             generator = torch.Generator(self.device).manual_seed(seed)
             return self._blocks(lambda block: self.model.sample_codes(Batch(block, generator)), rows)
         return self._blocks(self.model.encode, rows)
+
+    def held_to_prior(self, x: ArrayLike | Tensor, *, seed: int = 0) -> np.ndarray:
+        """What training holds to `matched_prior`, float32 [n, latent]: one draw of each code, or its style alone.
+
+        Prior match is measured on this. Arguments and errors as `encode`.
+        """
+        if self.model.centres is None:
+            return self.encode(x, sample=True, seed=seed)
+        generator = torch.Generator(self.device).manual_seed(seed)
+        return self._blocks(lambda block: self.model.held_to_prior(Batch(block, generator)), self._scaled(x))
 
     def decode(self, z: ArrayLike | Tensor, y: ArrayLike | None = None) -> np.ndarray:
         """Codes [n, latent] to rows in original units, float32 [n, *shape] in the layout of the data.
@@ -181,9 +218,12 @@ class Run:
 
         Of a table each value is a draw from the likelihood of its column: a category by its probability, a number
         under the deviation that `reconstruction.loss = gaussian` has learnt, within the range of the training rows.
-        y: the classes to sample, as in `decode`; None: each class is as likely as any other.
+        y: the classes to sample, as in `decode`; None: each class is as likely as any other. Also for a prior that has
+        a part for each class: one class for all rows, or one for each.
         """
-        codes = self.sample_prior(n, seed=seed)
+        by_prior = self.classes_to_sample if not self.model.beside else 0
+        codes = self.sample_prior(n, seed=seed, y=y if by_prior else None)
+        y = None if by_prior else y
         if y is None and self.model.beside:
             y = np.random.Generator(np.random.PCG64(seed)).integers(self.model.beside, size=n)
         if not self.spec.columns:
@@ -223,11 +263,19 @@ class Run:
             raise ConfigError(f"{self.where} was trained on {self.spec.name}, which is not a table")
         return untyped(data_module.rows(rows, self.spec).numpy(), self.spec.columns)
 
-    def sample_prior(self, n: int, *, seed: int = 0) -> np.ndarray:
-        """n codes from the prior, float32 [n, latent]."""
+    def sample_prior(self, n: int, *, seed: int = 0, y: ArrayLike | None = None) -> np.ndarray:
+        """n codes from the prior, float32 [n, latent].
+
+        y: for a prior with a part for each class, one class for all codes or one for each, by number or by name.
+        """
         if n < 1:
             raise ConfigError(f"n must be 1 or more, got {n}")
-        return self.prior.sample(n, generator=torch.Generator().manual_seed(seed)).numpy()
+        chosen = None
+        if y is not None:
+            if self.model.beside or not self.classes_to_sample:
+                raise ConfigError(f"the prior of {self.where} has no part for each class; leave y out")
+            chosen = torch.from_numpy(class_numbers(y, n, self.classes_to_sample, self.class_names))
+        return self.prior.sample(n, chosen, torch.Generator().manual_seed(seed)).numpy()
 
     def traverse(self, n: int = 20, y: ArrayLike | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The manifold: rows decoded at the n x n codes of `prior.grid` in the first two dimensions of the code.

@@ -115,3 +115,16 @@ class Discriminator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """z [batch, latent] -> logits [batch]."""
         return self.body(z).squeeze(1)
+
+
+class ClusterHeads(nn.Module):
+    """A point of the latent space for each class, W [classes, latent]."""
+
+    def __init__(self, start: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(start)
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Class probabilities [batch, classes] -> the mean of the heads that they weight, [batch, latent]."""
+        with torch.autocast(y.device.type, enabled=False):  # a code is never rounded to half precision
+            return wide(y) @ self.weight

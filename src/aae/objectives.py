@@ -132,6 +132,15 @@ def kl_to_gaussian(mean: Tensor, log_variance: Tensor, std: float) -> Tensor:
     return 0.5 * (ratio - 1 - wide(log_variance) + 2 * math.log(std)).sum(1).mean()
 
 
+def head_separation(heads: Tensor, distance: float) -> Tensor:
+    """Sum over the pairs of `heads` [classes, latent] of max(0, distance - |head_i - head_j|), in code units.
+
+    Linear in what two heads are short of `distance`, and 0 for those that are as far apart as that or farther
+    (Makhzani et al. 2015, section 7).
+    """
+    return F.relu(distance - F.pdist(heads)).sum()
+
+
 def gradient_penalty(logits: Tensor, inputs: Tensor) -> Tensor:
     """Half the squared norm of the discriminator's gradient at `inputs`, mean over rows.
 

@@ -19,6 +19,7 @@ KINDS = {
     "supervised": "Supervised adversarial autoencoder",
     "semi-supervised": "Semi-supervised adversarial autoencoder",
     "clustering": "Clustering adversarial autoencoder",
+    "dimension-reduction": "Dimension-reducing adversarial autoencoder",
     "autoencoder": "Autoencoder",
     "vae": "Variational autoencoder",
 }
@@ -52,6 +53,7 @@ MEASURES = (
     Measure("error_head", "Cluster error", "a cluster has the label of the validation row most its own", percent=True),
     Measure("error_majority", "Cluster error by vote", "a cluster has its commonest validation label", percent=True),
     Measure("hungarian_accuracy", "Cluster accuracy", "one cluster matched to each class", percent=True),
+    Measure("head_distance", "Nearest heads", "smallest distance between two cluster heads, code units"),
     Measure("nmi", "Mutual information", "of clusters and labels, normalised; 1 at best"),
     Measure("ari", "Rand index", "of clusters and labels, adjusted for chance; 1 at best"),
     Measure(

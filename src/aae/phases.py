@@ -95,6 +95,8 @@ class Model(nn.Module):
     """Width of the block beside the code that `decode` takes, [batch, latent + beside]; 0: it takes codes alone."""
     classifies: bool = False
     """Whether `class_probabilities` is offered."""
+    classes: int = 0
+    """How many classes or clusters the model knows of; 0: none."""
     learns_labels: bool = False
     """Whether a phase trains on `Batch.labelled`."""
 
@@ -105,6 +107,15 @@ class Model(nn.Module):
     def sample_codes(self, batch: Batch) -> Tensor:
         """One draw of each row's code from its posterior, [batch, latent]; `encode` where there is nothing to draw."""
         raise TypeError(f"{type(self).__name__} does not encode")
+
+    @property
+    def centres(self) -> Tensor | None:
+        """Where a code is one of these points [classes, latent] plus what is held to the prior; None: it is that."""
+        return None
+
+    def held_to_prior(self, batch: Batch) -> Tensor:
+        """What training holds to the prior, [batch, latent]: one draw of each row's code, or a part of it."""
+        return self.sample_codes(batch)
 
     def decode(self, z: Tensor) -> Tensor:
         """Codes [batch, latent + beside] to scaled rows [batch, features]."""

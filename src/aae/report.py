@@ -18,7 +18,7 @@ from aae.config import WITH_DISCRIMINATOR
 from aae.data import Dataset, Scaling, rows
 from aae.evaluation import Rows, data_of, evaluate, known_classes, rows_of
 from aae.evidence import Yardstick
-from aae.figures import cluster_figure, style_figure
+from aae.figures import class_names, cluster_figure, style_figure
 from aae.inference import Run
 from aae.page import Section, page
 from aae.storage import make_folders, storing, write_atomic, write_json
@@ -96,11 +96,17 @@ class _Drawing:
             self.classes,
             None if prior is None else prior.outline(),
             "" if prior is None else _outline_name(prior.inside_mass),
+            heads=self.run.heads,
+            head_names=class_names(self.run),
         )
         plots.save(figure, folder / "latent.png")
         said = "Where the encoder puts the data: training rows as circles, test rows as crosses."
         if prior is not None:
             said += f" The line is the prior, {prior.describe()}."
+        if self.run.heads is not None:
+            said += (
+                " Stars are the cluster heads; a code is a head plus a style, and the style alone is held to the prior."
+            )
         return [Section("latent", "Latent space", said, folder / "latent.png")]
 
     def manifold(self, folder: Path) -> list[Section]:
@@ -200,7 +206,8 @@ class _Drawing:
 
     def clusters(self, folder: Path) -> list[Section]:
         """The paper's figure 9."""
-        if self.run.config.model.kind != "clustering" or self.run.spec.columns:
+        clusters = self.run.config.model.clusters or self.run.heads is not None
+        if not clusters or self.run.spec.columns:
             return []
         plots.save(cluster_figure(self.run, self.test.x), folder / "clusters.png")
         said = (

@@ -71,7 +71,7 @@ def class_of(run: Run, written: str | None) -> int | None:
     """The class on the line as a number; the run itself says what is wrong with one that it does not have."""
     from aae.classes import class_number
 
-    return None if written is None else class_number(written, run.model.beside, run.class_names)
+    return None if written is None else class_number(written, run.classes_to_sample, run.class_names)
 
 
 def rows_of(source: str, data_dir: str | None, layout: Layout, settings: Config) -> Any:

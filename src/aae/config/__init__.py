@@ -8,7 +8,6 @@ from aae.config.convert import flatten, from_dict, plain, replace
 from aae.config.files import from_file, load_file, to_dict, toml
 from aae.config.rules import (
     WITH_CLASSES,
-    WITH_CLASSIFICATION,
     WITH_CLUSTERS,
     WITH_DISCRIMINATOR,
     check,
@@ -17,6 +16,7 @@ from aae.config.rules import (
     resolve,
     unused,
     unused_by_prior,
+    with_classification,
 )
 from aae.config.settings import (
     Adversarial,
@@ -24,6 +24,7 @@ from aae.config.settings import (
     Consistency,
     Corruption,
     Data,
+    Heads,
     Model,
     Optimizer,
     Optimizers,
@@ -34,7 +35,6 @@ from aae.config.spec import DataSpec
 
 __all__ = [
     "WITH_CLASSES",
-    "WITH_CLASSIFICATION",
     "WITH_CLUSTERS",
     "WITH_DISCRIMINATOR",
     "Adversarial",
@@ -43,6 +43,7 @@ __all__ = [
     "Corruption",
     "Data",
     "DataSpec",
+    "Heads",
     "Model",
     "Optimizer",
     "Optimizers",
@@ -62,4 +63,5 @@ __all__ = [
     "toml",
     "unused",
     "unused_by_prior",
+    "with_classification",
 ]

@@ -11,17 +11,22 @@ from aae.config.convert import flatten, from_dict, replace, show
 from aae.config.settings import Config, Consistency, Optimizers, Prior
 from aae.errors import ConfigError
 
-WITH_DISCRIMINATOR = ("aae", "supervised", "semi-supervised", "clustering")
-WITH_CLASSIFICATION = ("semi-supervised",)
-WITH_CLUSTERS = ("clustering",)
-WITH_CLASSES = ("semi-supervised", "clustering")
+WITH_DISCRIMINATOR = ("aae", "supervised", "semi-supervised", "clustering", "dimension-reduction")
+WITH_CLUSTERS = ("clustering", "dimension-reduction")
+WITH_CLASSES = ("semi-supervised", "clustering", "dimension-reduction")
+
+
+def with_classification(config: Config) -> bool:
+    """Whether a phase learns classes from labelled rows."""
+    kind = config.model.kind
+    return kind == "semi-supervised" or (kind == "dimension-reduction" and not config.model.clusters)
 
 
 def learns_labels(config: Config) -> bool:
     """Whether training looks at the labels of the rows that `data.labelled` chooses."""
     kind, prior = config.model.kind, config.prior
     by_prior = kind == "aae" and prior.labels and "labels" not in unused_by_prior(prior)
-    return by_prior or kind in WITH_CLASSIFICATION
+    return by_prior or with_classification(config)
 
 
 _PRIOR_USES: dict[str, tuple[str, ...]] = {
@@ -84,6 +89,10 @@ def unused(config: Config) -> dict[str, str]:
         reasons["model.channels"] = "only model.network = conv or auto uses it"
     if kind not in WITH_CLUSTERS:
         reasons["model.clusters"] = f"model.kind = {kind} has no clusters"
+    if kind != "dimension-reduction":
+        reasons["heads"] = f"model.kind = {kind} has no cluster heads"
+    elif config.heads.weight == 0:
+        reasons["heads.distance"] = "heads.weight is 0"
     if config.model.init != "normal":
         reasons["model.init_std"] = "only model.init = normal uses it"
     if config.schedule != "steps":
@@ -103,8 +112,10 @@ def unused(config: Config) -> dict[str, str]:
         reasons["data.labelled"] = f"model.kind = {kind} has no use for a few labels" + (
             " without prior.labels" if kind == "aae" else ""
         )
-    if kind not in WITH_CLASSIFICATION:
-        why = f"model.kind = {kind} has no classification phase"
+    if not with_classification(config):
+        why = f"model.kind = {kind} has no classification phase" + (
+            " with model.clusters" if config.model.clusters else ""
+        )
         reasons["labelled_batch_size"] = reasons["optimizer.classification"] = why
     reasons |= _unused_by_consistency(config)
     if config.data.labelled is None or not learns_labels(config):
@@ -162,7 +173,7 @@ def check(config: Config) -> Config:
             "adversarial.objective = wasserstein needs a critic of bounded slope; set adversarial.gradient_penalty "
             "(with adversarial.penalty = one) or adversarial.spectral_norm."
         )
-    if config.model.kind in WITH_CLUSTERS and not config.model.clusters:
+    if config.model.kind == "clustering" and not config.model.clusters:
         raise ConfigError(
             f"model.kind = {config.model.kind} needs a number of clusters; set model.clusters to 2 or more"
         )

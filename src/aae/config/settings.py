@@ -75,9 +75,12 @@ class Data:
 class Model:
     """Which model, and how large its networks are."""
 
-    kind: Literal["aae", "supervised", "semi-supervised", "clustering", "autoencoder", "vae"] = "aae"
+    kind: Literal["aae", "supervised", "semi-supervised", "clustering", "dimension-reduction", "autoencoder", "vae"] = (
+        "aae"
+    )
     """Adversarial autoencoder; one whose decoder is told the class (`supervised`), or whose encoder finds it
-    (`semi-supervised`, `clustering`); plain or variational autoencoder."""
+    (`semi-supervised`, `clustering`, and `dimension-reduction`, whose codes are a cluster's head plus a style); plain
+    or variational autoencoder."""
     latent: int = 2
     """Number of dimensions of a code."""
     posterior: Literal["deterministic", "gaussian", "noise"] = "deterministic"
@@ -104,7 +107,8 @@ class Model:
     normalization: Literal["none", "batch"] = "none"
     """Batch normalisation of every layer of the encoder, its last one included; never of decoder or discriminator."""
     clusters: int = 0
-    """Number of clusters that a model without labels sorts the rows into (2 or more)."""
+    """Number of clusters that a model without labels sorts the rows into (2 or more; `dimension-reduction` learns from
+    labels where it is 0)."""
 
     def __post_init__(self) -> None:
         require(self.latent >= 1, f"latent must be 1 or more, got {self.latent}")
@@ -244,6 +248,20 @@ class Consistency:
 
 
 @dataclass(frozen=True)
+class Heads:
+    """The cluster heads of `model.kind = dimension-reduction`, of which the paper names neither of these numbers."""
+
+    distance: float = 10.0
+    """How far apart any two heads are pushed (code units)."""
+    weight: float = 1.0
+    """Factor on the sum over pairs of what they are short of it (0: heads are left to reconstruction)."""
+
+    def __post_init__(self) -> None:
+        require(0 < self.distance < math.inf, f"distance must be above 0 and finite, got {self.distance}")
+        require(0 <= self.weight < math.inf, f"weight must be 0 or more and finite, got {self.weight}")
+
+
+@dataclass(frozen=True)
 class Adversarial:
     """How encoder and discriminator play against each other."""
 
@@ -365,6 +383,7 @@ class Config:
     prior: Prior = field(default_factory=Prior)
     corruption: Corruption = field(default_factory=Corruption)
     reconstruction: Reconstruction = field(default_factory=Reconstruction)
+    heads: Heads = field(default_factory=Heads)
     adversarial: Adversarial = field(default_factory=Adversarial)
     consistency: Consistency = field(default_factory=Consistency)
     optimizer: Optimizers = field(default_factory=Optimizers)

@@ -140,7 +140,7 @@ class Live:
         while True:
             weights = self._weights.get()
             with self.scene.lock:
-                self.scene.run.model.load_state_dict(weights)
+                self.scene.run.take_weights(weights)
             self.scene.refresh()
 
     def state(self) -> dict[str, Any]:

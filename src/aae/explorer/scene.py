@@ -223,6 +223,7 @@ class Scene:
             "classes": None if spec.classes is None else list(spec.classes),
             "beside": self._beside_names(),
             "finds": self.finds,
+            "found": list(run.class_names) if self.finds and run.class_names else None,
             "verdict": verdict_of(run.history, run.config),
             "palette": [*PALETTE, UNLABELLED],
             "splits": list(SPLITS),

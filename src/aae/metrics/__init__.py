@@ -1,6 +1,14 @@
 """Arrays in, numbers out: what a run is judged by, usable on anybody's arrays."""
 
-from aae.metrics.classes import agreement, by_head, by_majority, cluster_error, error_rate, hungarian_accuracy
+from aae.metrics.classes import (
+    agreement,
+    by_head,
+    by_majority,
+    cluster_error,
+    error_rate,
+    hungarian_accuracy,
+    least_distance,
+)
 from aae.metrics.neighbours import Neighbourhoods, knn_accuracy, neighbourhoods
 from aae.metrics.occupancy import Partition, crowding, hole_share, misplaced, planes
 from aae.metrics.parzen import Parzen, choose_width, parzen_likelihood, parzen_log_density
@@ -53,6 +61,7 @@ __all__ = [
     "ks_by_axis",
     "ks_distances",
     "ks_of_uniform",
+    "least_distance",
     "max_ks",
     "memorisation_ratio",
     "misplaced",

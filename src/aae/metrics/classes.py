@@ -80,3 +80,10 @@ def _labelled(probabilities: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Floats, W
     if not known.any():
         raise DataError("y labels none of the rows (all are negative), so there is nothing to compare with")
     return q[known], labels[known]
+
+
+def least_distance(points: npt.ArrayLike) -> float:
+    """The smallest distance between two of the points [n, d], such as cluster heads; n is 2 or more."""
+    from scipy.spatial.distance import pdist
+
+    return float(pdist(np.asarray(points, dtype=np.float64)).min())

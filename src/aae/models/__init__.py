@@ -8,12 +8,13 @@ from aae.config import Config, DataSpec
 from aae.models import adversary, clustering
 from aae.models.aae import AAE
 from aae.models.autoencoder import Autoencoder
+from aae.models.dimension_reduction import DimensionReduction
 from aae.models.semi_supervised import SemiSupervised
 from aae.models.supervised import Supervised
 from aae.models.vae import VAE
 from aae.phases import Model
 
-__all__ = ["AAE", "VAE", "Autoencoder", "SemiSupervised", "Supervised", "build"]
+__all__ = ["AAE", "VAE", "Autoencoder", "DimensionReduction", "SemiSupervised", "Supervised", "build"]
 
 
 def build(config: Config, spec: DataSpec) -> Model:
@@ -23,6 +24,7 @@ def build(config: Config, spec: DataSpec) -> Model:
         "supervised": Supervised.build,
         "semi-supervised": SemiSupervised.build,
         "clustering": clustering.build,
+        "dimension-reduction": DimensionReduction.build,
         "autoencoder": Autoencoder.build,
         "vae": VAE.build,
     }

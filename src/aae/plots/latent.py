@@ -65,12 +65,16 @@ def latent_scatter(
     outline_label: str = "prior",
     max_points: int = 5000,
     seed: int = 0,
+    heads: ArrayLike | None = None,
+    head_names: Sequence[str] | None = None,
 ) -> Figure:
     """Codes of the training rows as circles and of the test rows as crosses, coloured by class.
 
     `train_codes` [n, latent] and `test_codes` [m, latent]: with more than two code dimensions the first two are
     drawn; a single one is drawn along x, with random heights that mean nothing. Labels are integers, -1 for
     unlabelled, and `classes` names them. `outline` (see `Outline`) is drawn as a dark line.
+
+    `heads` [k, latent]: points that are marked by a star each, such as cluster heads, with `head_names` beside them.
 
     If there are more than `max_points` codes, each has the same chance of being drawn, so training and test keep
     their proportion, and the title says how many there are. The same `seed` draws the same ones.
@@ -102,7 +106,8 @@ def latent_scatter(
     if len(chosen) < len(codes):
         title += f"\n({len(chosen):,} of them, chosen at random)"
     shapes = polygons(outline, train.shape[1])
-    draw_plane(axes, title, [codes[chosen], *shapes], train.shape[1])
+    marked = plane(as_codes(heads, "heads"), rng) if heads is not None else np.zeros((0, 2))
+    draw_plane(axes, title, [codes[chosen], *shapes, marked], train.shape[1])
     _points(axes, codes[of_train], colours[of_train], "training", marker="o", size=16, alpha=0.55)
     _points(axes, codes[of_test], colours[of_test], "test", marker="x", size=20, alpha=1.0)
     draw_outline(axes, shapes)
@@ -112,8 +117,20 @@ def latent_scatter(
     ]
     if shapes:
         handles.append(_line(outline_label))
+    if len(marked):
+        _stars(axes, marked, head_names)
+        handles.append(_sample_of("cluster head", "*", INK))
     side_legend(figure, handles + (list(class_handles(labels, classes)) if labelled else []))
     return figure
+
+
+def _stars(axes: Axes, points: Array, names: Sequence[str] | None) -> None:
+    """A star at each point [k, 2], with its name beside it, over everything else."""
+    axes.scatter(
+        points[:, 0], points[:, 1], marker="*", s=110, c=INK, edgecolors="white", linewidths=0.8, zorder=4, gid="heads"
+    )
+    for point, name in zip(points, names or (), strict=False):
+        axes.annotate(name, tuple(point), (5, 4), textcoords="offset points", color=INK, fontsize=LABEL, zorder=5)
 
 
 def comparison(

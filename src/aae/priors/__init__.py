@@ -12,6 +12,7 @@ A prior gives samples, its density where there is one, whether a code lies insid
 outline to draw, and a map to the unit cube where one is known. All tensors are [n, latent]; lengths are in code units.
 """
 
+from aae.priors.around import Around, around
 from aae.priors.base import Prior, quantile_grid
 from aae.priors.boxes import Laplace, StudentT, Uniform
 from aae.priors.build import (
@@ -34,6 +35,7 @@ from aae.priors.round import Shell, Torus
 
 __all__ = [
     "KINDS",
+    "Around",
     "Curve",
     "Distribution",
     "Drawn",
@@ -49,6 +51,7 @@ __all__ = [
     "StudentT",
     "Torus",
     "Uniform",
+    "around",
     "build",
     "checkerboard",
     "from_callable",

@@ -26,7 +26,7 @@ function tabs() {
 function pickers(explorer) {
   const { meta } = explorer, option = (value, text) => make("option", { value }, text);
   const colours = [option("class", "class"), option("split", "split"),
-    ...(meta.finds ? [option("assigned", meta.classes && meta.beside?.length === meta.classes.length ? "class found" : "cluster")] : []),
+    ...(meta.finds ? [option("assigned", meta.found ? "class found" : "cluster")] : []),
     ...Array.from({ length: Math.min(explorer.latent, 64) }, (_, k) => option(`code ${k + 1}`, `code ${k + 1}`)),
     ...meta.columns.map(({ name }, k) => option(String(k), name))];
   byId("colour").replaceChildren(...colours);

@@ -170,7 +170,7 @@ class ItemCard {
     const fact = (name, text) => list.append(make("dt", {}, name), make("dd", {}, text));
     fact("Split", meta.splits[explorer.split[i]]);
     fact("Class", className(meta, explorer.labels[i]));
-    if (meta.finds) fact("Found", meta.beside ? meta.beside[explorer.assigned[i]] : String(explorer.assigned[i]));
+    if (meta.finds) fact("Found", meta.found?.[explorer.assigned[i]] ?? String(explorer.assigned[i]));
     fact(meta.stochastic ? "Code (one draw)" : "Code", Array.from(explorer.codeOf(i), short).join(", "));
     const parts = [list];
     const rest = original && original.map((x, k) => x - row[k]);
