@@ -23,6 +23,7 @@ from aae.config import (
     Corruption,
     Data,
     DataSpec,
+    Heads,
     Model,
     Optimizer,
     Optimizers,
@@ -127,7 +128,9 @@ def configs(draw: st.DrawFn) -> Config:
             discriminator=draw(WIDTHS),
             init=draw(choice(Model, "init")),
             init_std=draw(POSITIVE),
+            normalization=draw(choice(Model, "normalization")),
         ),
+        heads=Heads(draw(POSITIVE), draw(NOT_NEGATIVE)),
         prior=draw(priors()),
         reconstruction=Reconstruction(
             draw(choice(Reconstruction, "loss")), draw(choice(Reconstruction, "reduction")), draw(POSITIVE)
@@ -392,6 +395,8 @@ RANGES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "prior.concentration": ((0.0, 1000.0, None), (-0.1, 1001.0, *NUMBERS)),
     "prior.covariance": (((), (1.0,), (2.0, -1.0, -1.0, 2.0)), ((math.nan,), (1.0, math.inf))),
     "prior.blocks": (((), ("style=gaussian:2",)), ()),
+    "heads.distance": ((1e-9, 5.0), (0.0, -1.0, *NUMBERS)),
+    "heads.weight": ((0.0, 1e9), (-1e-9, *NUMBERS)),
     "reconstruction.weight": ((1e-9, 1e9), (0.0, -1.0, *NUMBERS)),
     "adversarial.label_smoothing": ((0.0, 0.49), (-0.1, 0.5, *NUMBERS)),
     "adversarial.discriminator_steps": ((5, 1), (0, -1)),
@@ -476,6 +481,9 @@ CASES: dict[str, dict[str, Any]] = {
     "clustering": {"model.kind": "clustering", "model.clusters": 4},
     "semi-supervised-moved": {"model.kind": "semi-supervised", "consistency.kind": "moved"},
     "clustering-adversarial": {"model.kind": "clustering", "model.clusters": 4, "consistency.kind": "adversarial"},
+    "dimension-reduction": {"model.kind": "dimension-reduction"},
+    "dimension-reduction-clusters": {"model.kind": "dimension-reduction", "model.clusters": 4},
+    "dimension-reduction-free": {"model.kind": "dimension-reduction", "heads.weight": 0.0},
     "aae-steps": {"schedule": "steps", "schedule_epochs": (3,)},
 }
 OTHER: dict[str, Any] = {
