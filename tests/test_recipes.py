@@ -82,9 +82,14 @@ def test_what_the_recipes_are_called() -> None:
     assert {name: recipes.recipe(name).data.source for name in named} == {
         name: name.partition("-")[0] for name in named
     }
-    for name in (name for name in named if re.search(r"-\dd-", name)):
+    for name in (name for name in named if re.search(r"-\d+d-", name)):
         config = recipes.recipe(name)
-        assert config.model.latent == (8 if "-8d-" in name else 2)
+        (latent,) = re.findall(r"-(\d+)d-", name)
+        assert config.model.latent == int(latent)
+        if "-reduction-" in name:  # named by what teaches it, not by its prior
+            assert config.model.kind == "dimension-reduction"
+            assert (config.data.labelled or "clusters") == (int(name.split("-")[-1]) if name[-1] == "0" else "clusters")
+            continue
         assert name.split("-", 2)[2].startswith(config.prior.kind)
         assert config.prior.labels == name.endswith("-labels")
 
