@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from aae import data as data_module
 from aae.checkpoint import RunDirectory
@@ -29,7 +30,7 @@ from aae.errors import AAEError, ConfigError, DataError
 from aae.hardware import device_of
 from aae.heads import LOG_STD
 from aae.memory import MemoryRun
-from aae.models import build
+from aae.models import AAE, build
 from aae.phases import Batch, Model
 from aae.priors import Prior, around
 from aae.priors import build as build_prior
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 BLOCK = 256
 """Rows that go through a network together."""
+JUDGES = ("discriminator", "style_discriminator")
+"""What the discriminator of codes is called in a model."""
 
 
 class Run:
@@ -184,12 +187,16 @@ class Run:
     def discriminate(self, z: ArrayLike | Tensor) -> np.ndarray:
         """What the discriminator says of codes [n, latent]: logits, float32 [n]; positive is "from the prior".
 
-        ConfigError for a model that has no discriminator of codes.
+        One that is told the class of a code is told that it is unknown. ConfigError for a model that has none.
         """
-        network = dict(self.model.named_children()).get("discriminator")
-        if network is None:
+        if not self.judges_codes:
             raise ConfigError(f"{self.where} has no discriminator of codes; train with --model.kind aae")
-        return self._blocks(network, self._codes(z))
+        return self._blocks(judge(self.model), self._codes(z))
+
+    @property
+    def judges_codes(self) -> bool:
+        """Whether the model has a discriminator of codes."""
+        return any(name in dict(self.model.named_children()) for name in JUDGES)
 
     def reconstruct(self, x: ArrayLike | Tensor, y: ArrayLike | None = None) -> np.ndarray:
         """Rows in original units, encoded and decoded again: float32 [n, *shape].
@@ -199,6 +206,18 @@ class Run:
         if y is None and self.model.classifies and self.model.beside:
             y = self.predict_proba(x)
         return self.decode(self.encode(x), y)
+
+    def reconstructed_features(self, x: ArrayLike | Tensor) -> np.ndarray:
+        """As `reconstruct`, but as the networks see it: scaled features, float32 [n, features].
+
+        Of a table means, and the probabilities of truth and of each category; see `aae.columns` for their places.
+        """
+        y = self.predict_proba(x) if self.model.classifies and self.model.beside else None
+        return self.decoded_features(self.encode(x), y)
+
+    def decoded_features(self, z: ArrayLike | Tensor, y: ArrayLike | None = None) -> np.ndarray:
+        """As `decode`, but as the networks see it: scaled features, float32 [n, features]."""
+        return self._blocks(self.model.decode, self._beside(self._codes(z), y))
 
     def predict_proba(self, x: ArrayLike | Tensor) -> np.ndarray:
         """The probability of each class or cluster for rows in original units, float32 [n, classes]."""
@@ -375,6 +394,20 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({self.where!r}, {self.config.model.kind}, {self.latent}-D codes of {self.spec.name})"
+
+
+def judge(model: Model) -> Callable[[Tensor], Tensor]:
+    """The discriminator of codes as a function from codes [batch, latent] to logits [batch].
+
+    One that is told classes (`prior.labels`) is told that they are unknown; with one for each block of the code, it is
+    that of the style.
+    """
+    children = dict(model.named_children())
+    network = next(children[name] for name in JUDGES if name in children)
+    classes = getattr(model, "classes", 0) if isinstance(model, AAE) else 0
+    if not classes:
+        return network
+    return lambda z: network(torch.cat([z, F.one_hot(z.new_full((z.shape[0],), classes).long(), classes + 1).to(z)], 1))
 
 
 def same_kind(run: Run, spec: DataSpec) -> None:

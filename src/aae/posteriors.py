@@ -92,7 +92,7 @@ class NoiseFed:
         return encoder(batch.x, batch.normal(len(batch.x), self.extra))
 
     def centre(self, encoder: Encoder, x: Tensor) -> Tensor:
-        return encoder(x, x.new_zeros(len(x), self.extra))
+        return encoder(x, x.new_zeros(x.shape[0], self.extra))
 
 
 def build(config: ModelConfig) -> Posterior:

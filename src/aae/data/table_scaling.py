@@ -36,7 +36,7 @@ class TableScaling:
     def apply(self, x: Tensor) -> Tensor:
         """Values [n, columns], NaN where missing -> float32 [n, features]; the arithmetic before that is float64."""
         x = x.to(torch.float64)
-        out = x.new_zeros(len(x), self.places.features, dtype=torch.float32)
+        out = x.new_zeros(x.shape[0], self.places.features, dtype=torch.float32)
         scaled = (x[:, self.plain] - self.offset) / self.scale
         out[:, self.first[self.plain]] = torch.nan_to_num(scaled, nan=0.0).to(torch.float32)
         if len(self.categories):
@@ -67,7 +67,7 @@ class TableScaling:
         Numbers are bounded by the least and largest value of the training rows, whole ones rounded. A category is the
         likeliest one, or with a `generator` one drawn from its probabilities; a truth value likewise.
         """
-        out = u.new_zeros(len(u), len(self.columns), dtype=torch.float64)
+        out = u.new_zeros(u.shape[0], len(self.columns), dtype=torch.float64)
         out[:, self.plain] = u[:, self.first[self.plain]].to(torch.float64) * self.scale + self.offset
         for i, column in enumerate(self.columns):
             if column.kind == "category":

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from aae.anomaly import residuals
 from aae.config import Config, Prior, replace
 from aae.config import Data as DataConfig
 from aae.data import Dataset, Splits, dataset
@@ -161,12 +162,6 @@ class Estimator(BaseEstimator):
         self.n_iter_ = done + config.epochs
         self._n_features_out = config.model.latent
         return self
-
-
-def residuals(run: Run, x: Array) -> Array:
-    """Decoded minus original values in the networks' own units, float64 [n, features], channels first."""
-    flat = run.flat(x)
-    return (run.flat(run.reconstruct(x)) - flat) / np.asarray(run.spec.scale, np.float64)
 
 
 def _dataset(x: Array, y: Array | None, classes: Sequence[str], splits: Any, start: Run | None) -> Dataset:

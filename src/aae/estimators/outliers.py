@@ -11,20 +11,16 @@ from numpy.typing import NDArray
 from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from aae.anomaly import EVIDENCE, Usual, combined, limit, raw_evidence, residuals, spread_of, whitening
 from aae.config import Prior
 from aae.data import original
 from aae.errors import ConfigError
-from aae.estimators.base import Estimator, residuals
+from aae.estimators.base import Estimator
 from aae.estimators.inputs import checked
 from aae.estimators.settings import adversarial, prior_of
 from aae.inference import Run
 
 Array = NDArray[Any]
-
-EVIDENCE = ("residual", "density", "discriminator")
-"""The three kinds of evidence, in the order of the columns of `AAEOutlierDetector.evidence`."""
-SMALLEST_SPREAD = 1e-3
-"""Evidence that hardly varies over the rows it is calibrated on (all rows alike) is not blown up beyond this."""
 
 
 class AAEOutlierDetector(OutlierMixin, Estimator):
@@ -110,7 +106,7 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
 
     def anomaly_score(self, X: Any) -> Array:
         """How odd each row is, float64 [n]: higher is odder (the sign of PyOD's decision function)."""
-        return _combined(self.evidence(X))
+        return combined(self.evidence(X))
 
     def score_samples(self, X: Any) -> Array:
         """Minus the anomaly score, float64 [n]: lower is odder."""
@@ -167,45 +163,33 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
 
     def _raw(self, run: Run, x: Array) -> Array:
         """The evidence before it is calibrated, float64 [n, 3]."""
-        errors = np.square(residuals(run, x)).mean(axis=1)
-        codes = run.encode(x)
-        # One axis of the whitened codes after the other: a matrix product would round by the number of rows.
-        offset = codes.astype(np.float64) - self.code_centre_
-        distance = sum(np.square((offset * axis).sum(axis=1)) for axis in self.code_axes_)
-        return np.stack([np.log(errors + 1e-12), np.log(distance + 1e-12), -run.discriminate(codes)], axis=1)
+        return raw_evidence(run, x, EVIDENCE, self.code_centre_, self.code_axes_)
 
     def _evidence(self, run: Run, x: Array) -> Array:
         return (self._raw(run, x) - self.evidence_centre_) / self.evidence_spread_
+
+    @property
+    def usual_(self) -> Usual:
+        """What was learnt beside the networks, as `aae.export` takes it."""
+        check_is_fitted(self)
+        calibrated = (self.code_centre_, self.code_axes_, self.evidence_centre_, self.evidence_spread_)
+        return Usual(EVIDENCE, *calibrated, -self.offset_, self.false_alarm_rate_)
 
     def _calibrate(self, x: Array) -> Self:
         """Learn what is usual from the training rows (codes) and the held-out ones (the rest)."""
         run, splits = self.run_, self.run_.directory.splits
         held = x[splits["validation"]] if len(splits["validation"]) else x
-        codes = run.encode(x[splits["train"]]).astype(np.float64)
-        self.code_centre_ = codes.mean(axis=0)
-        covariance = np.atleast_2d(np.cov(codes.T, bias=True)) + 1e-6 * np.eye(codes.shape[1])
-        values, vectors = np.linalg.eigh(covariance)
-        self.code_axes_ = vectors.T / np.sqrt(np.maximum(values, 1e-6))[:, None]  # [latent, latent], an axis a row
-        usual = np.square(residuals(run, held)).mean(axis=0)
-        self.usual_error_ = np.maximum(usual, max(1e-3 * usual.mean(), 1e-12))
-        raw = self._raw(run, held)
-        self.evidence_centre_ = np.median(raw, axis=0)
-        self.evidence_spread_ = np.maximum(raw.std(axis=0), SMALLEST_SPREAD)
+        self.code_centre_, self.code_axes_ = whitening(run.encode(x[splits["train"]]))
+        error = np.square(residuals(run, held)).mean(axis=0)
+        self.usual_error_ = np.maximum(error, max(1e-3 * error.mean(), 1e-12))
+        self.evidence_centre_, self.evidence_spread_ = spread_of(self._raw(run, held))
         if self.contamination == "auto":
-            scores = np.sort(-_combined(self._evidence(run, held)))
-            below = max(1, math.floor(self.false_alarm_rate * (len(scores) + 1)))
-            self.offset_ = float(scores[below - 1])
-            self.false_alarm_rate_ = below / (len(scores) + 1)
+            highest, self.false_alarm_rate_ = limit(combined(self._evidence(run, held)), self.false_alarm_rate)
+            self.offset_ = -highest
         else:
-            self.offset_ = float(np.percentile(-_combined(self._evidence(run, x)), 100 * self.contamination))
+            self.offset_ = float(np.percentile(-combined(self._evidence(run, x)), 100 * self.contamination))
             self.false_alarm_rate_ = float(self.contamination)
         return self
-
-
-def _combined(evidence: Array) -> Array:
-    """A soft maximum of the three kinds of evidence [n, 3] -> [n]."""
-    residual, density, discriminator = evidence.T
-    return np.logaddexp(np.logaddexp(residual, density), discriminator - 3)
 
 
 def _is_number(value: Any) -> bool:

@@ -1,0 +1,150 @@
+"""How odd a row is, by what a trained run says of it: three kinds of evidence, calibrated on rows it has not seen.
+
+- residual: log of the mean squared error of reconstruction, over the known features in the units that the networks
+  learn in (of a table: means, and probabilities of truth and of each category);
+- density: log of the squared Mahalanobis distance of the code from the codes of the training rows;
+- discriminator: how surely the discriminator says that the code is not from the prior (minus its logit).
+
+Each is counted in standard deviations above its median over the rows that calibrate it. The score is
+log(exp(residual) + exp(density) + exp(discriminator - 3)): a soft maximum, since a row may be odd in one way only. The
+discriminator counts less, for it is trained near the prior and guesses far from it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aae.data import Scaling
+from aae.data import rows as as_rows
+from aae.errors import ConfigError
+from aae.inference import Run
+
+Array = NDArray[Any]
+
+EVIDENCE = ("residual", "density", "discriminator")
+"""The kinds of evidence, in the order of the columns of evidence."""
+DISCOUNT = {"residual": 0.0, "density": 0.0, "discriminator": 3.0}
+"""What is taken off each kind, in standard deviations, before the soft maximum."""
+SMALLEST_SPREAD = 1e-3
+"""Evidence that hardly varies over the rows it is calibrated on (all rows alike) is not blown up beyond this."""
+LEAST = 1e-12
+"""Added before a logarithm is taken."""
+
+
+def residuals(run: Run, x: Array) -> Array:
+    """Decoded minus original values in the networks' own units, float64 [n, features], channels first."""
+    flat = run.flat(x)
+    return (run.flat(run.reconstruct(x)) - flat) / np.asarray(run.spec.scale, np.float64)
+
+
+def errors(run: Run, x: Any) -> Array:
+    """The mean squared error of each row's reconstruction over its known features, float64 [n]."""
+    if not run.spec.columns:
+        return np.square(residuals(run, x)).mean(axis=1)
+    scaling, values = Scaling(run.spec), as_rows(x, run.spec)
+    squares = np.square(run.reconstructed_features(x).astype(np.float64) - scaling.apply(values).numpy())
+    features = squares.shape[1] - len([c for c in run.spec.columns if c.missing])  # flags are not reconstructed
+    known = scaling.known(values)
+    weights = np.ones_like(squares) if known is None else known.numpy()
+    return (squares * weights)[:, :features].sum(1) / weights[:, :features].sum(1).clip(1)
+
+
+def kinds_of(run: Run) -> tuple[str, ...]:
+    """The kinds of evidence that the run's model has: no residual for a decoder that has to be told the class."""
+    told = run.model.beside > 0 and not run.model.classifies
+    return tuple(
+        name
+        for name, there in zip(EVIDENCE, (not told, True, run.judges_codes), strict=True)
+        if there
+    )
+
+
+def whitening(codes: Array) -> tuple[Array, Array]:
+    """Centre [latent] and whitening axes [latent, latent], an axis a row, of codes [n, latent]."""
+    codes = codes.astype(np.float64)
+    centre = codes.mean(axis=0)
+    covariance = np.atleast_2d(np.cov(codes.T, bias=True)) + 1e-6 * np.eye(codes.shape[1])
+    values, vectors = np.linalg.eigh(covariance)
+    return centre, vectors.T / np.sqrt(np.maximum(values, 1e-6))[:, None]
+
+
+def raw_evidence(run: Run, x: Any, kinds: Sequence[str], centre: Array, axes: Array) -> Array:
+    """The evidence before it is calibrated, float64 [n, kinds]; centre and axes are those of `whitening`."""
+    codes = run.encode(x)
+    found: dict[str, Array] = {}
+    if "residual" in kinds:
+        found["residual"] = np.log(errors(run, x) + LEAST)
+    # One axis of the whitened codes after the other: a matrix product would round by the number of rows.
+    offset = codes.astype(np.float64) - centre
+    found["density"] = np.log(sum(np.square((offset * axis).sum(axis=1)) for axis in axes) + LEAST)
+    if "discriminator" in kinds:
+        found["discriminator"] = -run.discriminate(codes)
+    return np.stack([found[name] for name in kinds], axis=1)
+
+
+def combined(evidence: Array, kinds: Sequence[str] = EVIDENCE) -> Array:
+    """The score: a soft maximum of calibrated evidence [n, kinds] -> [n]."""
+    discounted = evidence - np.array([DISCOUNT[name] for name in kinds])
+    return np.logaddexp.reduce(discounted, axis=1)
+
+
+def spread_of(raw: Array) -> tuple[Array, Array]:
+    """Median and deviation of each kind of evidence over the rows that calibrate it."""
+    return np.median(raw, axis=0), np.maximum(raw.std(axis=0), SMALLEST_SPREAD)
+
+
+def limit(scores: Array, rate: float) -> tuple[float, float]:
+    """The score above which a row is called odd, and the rate of false alarms that rows so few can promise.
+
+    scores: of rows that the run has not seen. The promise is (rows at or above the limit) / (rows + 1): for a new row
+    from the same distribution the chance to lie above the limit is no more than that (Vovk et al. 2005, conformal
+    prediction).
+    """
+    above = max(1, math.floor(rate * (len(scores) + 1)))
+    return float(np.sort(scores)[len(scores) - above]), above / (len(scores) + 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Usual:
+    """What is usual for a run: enough to give any row an anomaly score, and to call it odd or not.
+
+    kinds: the evidence that counts. code_centre, code_axes: see `whitening`. centre, spread: median and deviation of
+    each kind of evidence. threshold: a score above it is odd. false_alarm_rate: of rows like those of the training.
+    """
+
+    kinds: tuple[str, ...]
+    code_centre: Array
+    code_axes: Array
+    centre: Array
+    spread: Array
+    threshold: float
+    false_alarm_rate: float
+
+    def evidence(self, run: Run, x: Any) -> Array:
+        """Calibrated evidence, float64 [n, kinds]."""
+        return (raw_evidence(run, x, self.kinds, self.code_centre, self.code_axes) - self.centre) / self.spread
+
+    def score(self, run: Run, x: Any) -> Array:
+        """How odd each row is, float64 [n]: higher is odder."""
+        return combined(self.evidence(run, x), self.kinds)
+
+
+def usual(run: Run, train: Any, held: Any, rate: float = 0.05) -> Usual:
+    """Learn what is usual from training rows (codes) and from rows that were held out (the rest).
+
+    rate: the share of rows like these that may be called odd. ConfigError for a rate that is not between 0 and 1.
+    """
+    if not 0 < rate < 1:
+        raise ConfigError(f"the false alarm rate must lie between 0 and 1, got {rate}")
+    kinds = kinds_of(run)
+    code_centre, code_axes = whitening(run.encode(train))
+    raw = raw_evidence(run, held, kinds, code_centre, code_axes)
+    centre, spread = spread_of(raw)
+    threshold, promised = limit(combined((raw - centre) / spread, kinds), rate)
+    return Usual(kinds, code_centre, code_axes, centre, spread, threshold, promised)

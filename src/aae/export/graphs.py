@@ -1,0 +1,215 @@
+"""The parts of a run as plain modules, from original units to original units, for another program to run.
+
+Each graph is what the methods of `Run` do, scaling included, in one `forward` without Python around it: networks are
+copies whose stacks of dense layers are PyTorch's own layers, so that an exporter sees nothing of ours.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aae.anomaly import DISCOUNT, LEAST, Usual
+from aae.config import DataSpec, plain
+from aae.data import Scaling
+from aae.inference import Run, judge
+from aae.networks import MLP
+from aae.phases import Model
+
+ROWS = 4
+"""Rows of the example that a graph is traced with; the number of rows stays free."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One file to be: a module, examples of its inputs by name, the names of its outputs, and what is said beside."""
+
+    name: str
+    module: nn.Module
+    inputs: dict[str, Tensor]
+    outputs: tuple[str, ...]
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def graphs(run: Run, usual: Usual | None = None) -> list[Graph]:
+    """`encoder`, `decoder`, `classifier` where the model classifies, and `anomaly` where it is known what is usual."""
+    model, spec = plain_model(run.model), run.spec
+    rows, codes = example(run, ROWS)
+    about = description(run)
+    beside = {"classes": torch.full((ROWS, run.model.beside), 1 / run.model.beside)} if run.model.beside else {}
+    shown = ("rows", "features") if spec.columns else ("rows",)
+    found = [
+        Graph("encoder", Encode(model, spec), {"rows": rows}, ("codes",), about),
+        Graph("decoder", Decode(model, spec), {"codes": codes} | beside, shown, about),
+    ]
+    if run.model.classifies:
+        names = run.class_names or [str(k) for k in range(run.model.beside)]
+        said = about | {"classes": list(names)}
+        found.append(Graph("classifier", Classify(model, spec), {"rows": rows}, ("probabilities", "predicted"), said))
+    if usual is not None:
+        said = about | {
+            "evidence": list(usual.kinds),
+            "threshold": usual.threshold,
+            "false_alarm_rate": usual.false_alarm_rate,
+        }
+        outputs = ("score", "odd", "evidence")
+        found.append(Graph("anomaly", Judge(model, spec, usual), {"rows": rows}, outputs, said))
+    return found
+
+
+def description(run: Run) -> dict[str, Any]:
+    """What goes into the metadata of every file: where it comes from, and what its numbers mean."""
+    spec, model = run.spec, run.config.model
+    return {
+        "model": model.kind,
+        "latent": model.latent,
+        "prior": None if model.kind == "autoencoder" else run.prior.describe(),
+        "steps_trained": len(run.history),
+        "fingerprint": run.directory.data["fingerprint"],
+        "data": plain(spec),
+    }
+
+
+def example(run: Run, n: int) -> tuple[Tensor, Tensor]:
+    """n rows as the graphs take them, and their codes: decoded codes of the prior, a value missing here and there."""
+    if run.config.model.kind == "autoencoder":
+        codes = torch.randn(n, run.latent, generator=torch.Generator().manual_seed(0)).numpy()
+    else:
+        codes = run.sample_prior(n)
+    y = torch.full((n, run.model.beside), 1 / run.model.beside).numpy() if run.model.beside else None
+    rows = torch.from_numpy(run.decode(codes, y))
+    for i, column in enumerate(run.spec.columns):
+        if column.missing:
+            rows[i % n :: 3, i] = torch.nan
+    return rows.to(input_type(run.spec)), torch.from_numpy(codes)
+
+
+def input_type(spec: DataSpec) -> torch.dtype:
+    """8-bit images as they are; the values of a table in float64, which holds seconds and large numbers; else float32."""
+    if spec.columns:
+        return torch.float64
+    return torch.uint8 if spec.dtype == "uint8" else torch.float32
+
+
+def plain_model(model: Model) -> Model:
+    """A copy, on the processor, whose dense layers are PyTorch's own and whose weights are numbers, not formulas."""
+    copied = copy.deepcopy(model).cpu().eval()
+    for part in list(copied.modules()):
+        for name, child in part.named_children():
+            if isinstance(child, MLP):
+                setattr(part, name, nn.Sequential(*(_bare(layer) for layer in child)))
+    return copied
+
+
+def _bare(layer: nn.Module) -> nn.Module:
+    """A linear layer anew; its weight may have been computed, as under spectral normalisation."""
+    if not isinstance(layer, nn.Linear):
+        return nn.ReLU()
+    bare = nn.Linear(layer.in_features, layer.out_features)
+    with torch.no_grad():
+        bare.weight.copy_(layer.weight)
+        bare.bias.copy_(layer.bias)
+    return bare.requires_grad_(False)
+
+
+class _Part(nn.Module):
+    """What the graphs share: the model, and the way in and out of the networks' units."""
+
+    def __init__(self, model: Model, spec: DataSpec) -> None:
+        super().__init__()
+        self.model, self.spec = model, spec
+        self.scaling = Scaling(spec)
+
+    def features(self, rows: Tensor) -> Tensor:
+        """Rows in original units and layout -> scaled features [batch, features]."""
+        return self.scaling.apply(self.flat(rows))
+
+    def flat(self, rows: Tensor) -> Tensor:
+        if self.spec.columns:
+            return rows
+        if self.spec.channels_last and rows.ndim == 4:
+            rows = rows.permute(0, 3, 1, 2)
+        return rows.to(torch.float32).flatten(1)
+
+    def original(self, features: Tensor) -> Tensor:
+        """Scaled features -> rows in original units and layout."""
+        flat = self.scaling.invert(features)
+        if self.spec.columns:
+            return flat
+        if self.spec.channels_last and len(self.spec.shape) == 3:
+            return flat.unflatten(1, self.spec.shape).permute(0, 2, 3, 1).contiguous()
+        return flat.unflatten(1, self.spec.original_shape)
+
+    def reconstructed(self, x: Tensor, codes: Tensor) -> Tensor:
+        """Scaled features and their codes -> decoded features."""
+        if self.model.beside:
+            codes = torch.cat([codes, self.model.class_probabilities(x)], 1)
+        return self.model.decode(codes)
+
+
+class Encode(_Part):
+    """rows -> codes."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.model.encode(self.features(rows))
+
+
+class Decode(_Part):
+    """codes, and shares of classes for a model that takes them -> rows; of a table also the features behind them."""
+
+    def forward(self, codes: Tensor, classes: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        features = self.model.decode(codes if classes is None else torch.cat([codes, classes], 1))
+        rows = self.original(features)
+        return (rows, features) if self.spec.columns else rows
+
+
+class Classify(_Part):
+    """rows -> the probability of each class, and the number of the likeliest."""
+
+    def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        probabilities = self.model.class_probabilities(self.features(rows))
+        return probabilities, probabilities.argmax(1)
+
+
+class Judge(_Part):
+    """rows -> anomaly score, whether it is above the threshold, and the evidence behind it; see `aae.anomaly`."""
+
+    def __init__(self, model: Model, spec: DataSpec, usual: Usual) -> None:
+        super().__init__(model, spec)
+        self.kinds, self.threshold = usual.kinds, usual.threshold
+        exact = {"code_centre": usual.code_centre, "code_axes": usual.code_axes, "centre": usual.centre}
+        for name, value in (exact | {"spread": usual.spread}).items():
+            self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
+        self.register_buffer("discount", torch.tensor([DISCOUNT[kind] for kind in usual.kinds], dtype=torch.float64))
+        self.discriminate = judge(model) if "discriminator" in usual.kinds else None
+
+    def forward(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x = self.features(rows)
+        codes = self.model.encode(x)
+        found: list[Tensor] = []
+        if "residual" in self.kinds:
+            found.append((self.error(rows, x, codes) + LEAST).log())
+        offset = (codes.to(torch.float64) - self.code_centre) @ self.code_axes.T
+        found.append((offset.square().sum(1) + LEAST).log())
+        if self.discriminate is not None:
+            found.append(-self.discriminate(codes).to(torch.float64))
+        evidence = (torch.stack(found, 1) - self.centre) / self.spread
+        score = torch.logsumexp(evidence - self.discount, 1)
+        return score, score > self.threshold, evidence
+
+    def error(self, rows: Tensor, x: Tensor, codes: Tensor) -> Tensor:
+        """The mean squared error over the known features, as `aae.anomaly.errors` has it."""
+        decoded = self.reconstructed(x, codes)
+        if self.spec.columns:
+            squares = (decoded.to(torch.float64) - x).square()
+            known = self.scaling.known(rows)
+            flags = sum(column.missing for column in self.spec.columns)
+            weights = torch.ones_like(squares) if known is None else known.to(torch.float64)
+            features = squares.shape[1] - flags
+            return (squares * weights)[:, :features].sum(1) / weights[:, :features].sum(1).clamp(min=1)
+        flat = self.scaling.invert(decoded).to(torch.float64)
+        return ((flat - self.flat(rows)) / self.scaling.scale).square().mean(1)
