@@ -33,6 +33,8 @@ DISCOUNT = {"residual": 0.0, "density": 0.0, "discriminator": 3.0}
 """What is taken off each kind, in standard deviations, before the soft maximum."""
 SMALLEST_SPREAD = 1e-3
 """Evidence that hardly varies over the rows it is calibrated on (all rows alike) is not blown up beyond this."""
+MOST_ROWS = 20_000
+"""As many rows as these say well enough what is usual."""
 LEAST = 1e-12
 """Added before a logarithm is taken."""
 
@@ -58,11 +60,7 @@ def errors(run: Run, x: Any) -> Array:
 def kinds_of(run: Run) -> tuple[str, ...]:
     """The kinds of evidence that the run's model has: no residual for a decoder that has to be told the class."""
     told = run.model.beside > 0 and not run.model.classifies
-    return tuple(
-        name
-        for name, there in zip(EVIDENCE, (not told, True, run.judges_codes), strict=True)
-        if there
-    )
+    return tuple(name for name, there in zip(EVIDENCE, (not told, True, run.judges_codes), strict=True) if there)
 
 
 def whitening(codes: Array) -> tuple[Array, Array]:

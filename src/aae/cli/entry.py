@@ -16,11 +16,12 @@ from typing import Any
 import tyro
 
 from aae import __version__
-from aae.cli.looking import doctor, evaluate, explore, export, list_priors, list_recipes, report
+from aae.cli.looking import doctor, evaluate, explore, list_priors, list_recipes, report
 from aae.cli.measuring import bench, reproduce
 from aae.cli.options import (
     say,
 )
+from aae.cli.sharing import export
 from aae.cli.training import resume, train
 from aae.cli.using import decode, encode, impute, predict, reconstruct, restyle, sample
 from aae.errors import AAEError, ConfigError, Interrupted

@@ -95,23 +95,6 @@ def explore(
     serve(loaded, data, host=host, port=port, remote=allow_remote, browser=browser, points=points, say=say)
 
 
-def export(
-    run: RunPath,
-    /,
-    explorer: Annotated[Path, tyro.conf.arg(metavar="FILE", help="The .html file to write.")],
-    points: Annotated[int, tyro.conf.arg(help="Most rows to keep, sampled fairly.")] = 20_000,
-    data_dir: DataDir = None,
-) -> None:
-    """Write the explorer of a run as one file that works offline."""
-    from aae.explorer import export as write
-    from aae.files import check_suffix
-
-    check_suffix(explorer, ".html", option="--explorer")
-    loaded = run_of(run)
-    said = write(loaded, explorer, checked_data(loaded, data_dir), points)
-    say(f"wrote {explorer}, {said}")
-
-
 def list_recipes() -> None:
     """List the recipes, a line each."""
     width = max(map(len, recipes.RECIPES))

@@ -10,6 +10,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -89,7 +90,7 @@ def example(run: Run, n: int) -> tuple[Tensor, Tensor]:
 
 
 def input_type(spec: DataSpec) -> torch.dtype:
-    """8-bit images as they are; the values of a table in float64, which holds seconds and large numbers; else float32."""
+    """8-bit images as they are; the values of a table in float64, which holds large numbers exactly; else float32."""
     if spec.columns:
         return torch.float64
     return torch.uint8 if spec.dtype == "uint8" else torch.float32
@@ -178,11 +179,19 @@ class Classify(_Part):
 class Judge(_Part):
     """rows -> anomaly score, whether it is above the threshold, and the evidence behind it; see `aae.anomaly`."""
 
+    code_centre: Tensor
+    code_axes: Tensor
+    centre: Tensor
+    spread: Tensor
+    threshold: Tensor
+    discount: Tensor
+
     def __init__(self, model: Model, spec: DataSpec, usual: Usual) -> None:
         super().__init__(model, spec)
-        self.kinds, self.threshold = usual.kinds, usual.threshold
+        self.kinds = usual.kinds
         exact = {"code_centre": usual.code_centre, "code_axes": usual.code_axes, "centre": usual.centre}
-        for name, value in (exact | {"spread": usual.spread}).items():
+        exact |= {"spread": usual.spread, "threshold": np.array(usual.threshold)}  # an exporter rounds plain numbers
+        for name, value in exact.items():
             self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
         self.register_buffer("discount", torch.tensor([DISCOUNT[kind] for kind in usual.kinds], dtype=torch.float64))
         self.discriminate = judge(model) if "discriminator" in usual.kinds else None

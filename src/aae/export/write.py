@@ -111,7 +111,8 @@ def _name_classes(proto: Any, names: Sequence[str]) -> None:
     """Add the output `class`: the name of the likeliest class, text."""
     from onnx import TensorProto, helper
 
-    proto.graph.initializer.append(helper.make_tensor("class_names", TensorProto.STRING, [len(names)], list(names)))
+    text: list[Any] = list(names)
+    proto.graph.initializer.append(helper.make_tensor("class_names", TensorProto.STRING, [len(names)], text))
     proto.graph.node.append(helper.make_node("Gather", ["class_names", "predicted"], ["class"]))
     batch = next(o for o in proto.graph.output if o.name == "predicted").type.tensor_type.shape.dim[0].dim_param
     proto.graph.output.append(helper.make_tensor_value_info("class", TensorProto.STRING, [batch]))
@@ -155,15 +156,16 @@ def _kept(
 
 
 def distance(run: Run, name: str, usual: Usual | None, runner: Callable[[dict[str, Tensor]], list[Any]]) -> float:
-    """Largest difference of a graph's first output from Python over `CHECKED` rows, over the largest value (1 at least).
+    """Largest difference of a graph's first output from Python over `CHECKED` rows, over the largest value, 1 at least.
 
     The rows come from the model itself, so that no data is needed. Of a table the features are compared: a category
     that is as likely as another may come out as either.
     """
     rows, codes = example(run, CHECKED)
-    shares = np.eye(run.model.beside, dtype=np.float32)[np.arange(CHECKED) % max(1, run.model.beside)]
+    classes = run.model.beside
+    shares = np.eye(classes, dtype=np.float32)[np.arange(CHECKED) % classes] if classes else None
     inputs = {"codes": codes} if name == "decoder" else {"rows": rows}
-    if name == "decoder" and run.model.beside:
+    if name == "decoder" and shares is not None:
         inputs["classes"] = torch.from_numpy(shares)
     found = runner(inputs)
     if name == "encoder":
@@ -174,9 +176,9 @@ def distance(run: Run, name: str, usual: Usual | None, runner: Callable[[dict[st
         assert usual is not None
         wanted = usual.score(run, rows.numpy())
     elif run.spec.columns:
-        found, wanted = found[1:], run.decoded_features(codes, shares if run.model.beside else None)
+        found, wanted = found[1:], run.decoded_features(codes, shares)
     else:
-        wanted = run.decode(codes, shares if run.model.beside else None)
+        wanted = run.decode(codes, shares)
     return float(np.abs(found[0] - wanted).max() / max(1.0, float(np.abs(wanted).max())))
 
 
