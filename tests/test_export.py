@@ -86,7 +86,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+SLOW = ("spectral", "noise", "supervised", "clusters", "autoencoder")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in VARIANTS])
 def test_onnx_equals_python(name: str, digits: Dataset, tmp_path: Path) -> None:
     settings = {key.replace(".", "__"): value for key, value in VARIANTS[name].items()}
     settings["epochs"] = 1
