@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -87,6 +90,17 @@ def test_a_run_has_everything(reported: Path) -> None:
     assert "data:image/gif;base64," in page
     assert "<script" not in page
     assert "http" not in page
+
+
+def test_the_report_links_to_the_explorer_and_says_how_to_write_it(reported: Path) -> None:
+    page = html.unescape((reported / "report.html").read_text())
+    (link,) = re.findall(r"<a href='(explorer[^']*)'>", page)
+    (command,) = (line for line in page.splitlines() if line.startswith("aae export "))
+    written = Path(shlex.split(command)[-1])
+    assert written == reported / link
+    assert run(*shlex.split(command)[1:], "--points", "100") == 0
+    assert written.read_text().startswith("<!doctype html>")
+    written.unlink()
 
 
 def test_the_report_compares_and_does_not_train_twice(reported: Path) -> None:

@@ -14,6 +14,8 @@ from aae import __version__
 from aae.config import flatten, to_dict
 from aae.inference import Run
 
+EXPLORER = "explorer.html"
+"""Where the report expects the explorer as one file, beside itself."""
 KINDS = {
     "aae": "Adversarial autoencoder",
     "supervised": "Supervised adversarial autoencoder",
@@ -229,6 +231,7 @@ def _next(run: Run) -> str:
     shell = shlex.quote(path)
     commands = [
         f"aae explore {shell}",
+        f"aae export {shell} --explorer {shlex.quote(str(run.path / EXPLORER))}",
         f"aae encode {shell} DATA -o codes.npz",
         f"aae reconstruct {shell} DATA -o reconstructed.npz",
     ]
@@ -237,6 +240,8 @@ def _next(run: Run) -> str:
     code = f"import aae\n\nrun = aae.Run.load({path!r})\ncodes = run.encode(X)\nrows = run.decode(codes)"
     return (
         f"<section id=next><h2>Use this model</h2><pre>{_text(chr(10).join(commands))}</pre>"
+        f"<p><a href='{EXPLORER}'>{EXPLORER}</a>, beside this report, is the explorer as one file: codes to pan, and "
+        "the decoder under the pointer. <code>aae export</code> above writes it.</p>"
         f"<p>In Python:</p><pre>{_text(code)}</pre></section>"
     )
 
