@@ -20,7 +20,12 @@ SRC = ROOT / "src" / "aae"
 FILES = sorted(SRC.rglob("*.py"))
 EXEMPT = {"__init__.py", "__main__.py"}
 """The two files of the package itself: public names, loaded when first used, and `python -m aae`."""
-UPWARDS = {("inference", "evaluation", "Run.evaluate"), ("inference", "report", "Run.report")}
+UPWARDS = {
+    ("inference", "evaluation", "Run.evaluate"),
+    ("inference", "report", "Run.report"),
+    ("inference", "hub", "Run.push_to_hub"),
+    ("inference", "hub", "Run.from_hub"),
+}
 """The only imports from a higher row: methods for convenience, which import when they are called."""
 
 

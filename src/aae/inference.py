@@ -335,6 +335,19 @@ class Run:
 
         return evaluate(self, split=split, data=data)
 
+    def push_to_hub(self, repo: str, **options: Any) -> str:
+        """Upload the run with a model card to the Hugging Face Hub and return the address; see `aae.hub.push`."""
+        from aae.hub import push
+
+        return push(self, repo, **options)
+
+    @classmethod
+    def from_hub(cls, repo: str, folder: str | Path | None = None, **options: Any) -> Run:
+        """The run in a repository of the Hugging Face Hub; see `aae.hub.pull`."""
+        from aae.hub import pull
+
+        return pull(repo, folder, **options)
+
     def doctor(self) -> Verdict:
         """What the figures of the history say about the adversarial game; see `aae.diagnosis`."""
         return diagnose(self.history, joint=self.config.adversarial.phases == "joint")

@@ -21,7 +21,7 @@ from aae.cli.measuring import bench, reproduce
 from aae.cli.options import (
     say,
 )
-from aae.cli.sharing import export
+from aae.cli.sharing import card, export, pull, push
 from aae.cli.training import resume, train
 from aae.cli.using import decode, encode, impute, predict, reconstruct, restyle, sample
 from aae.errors import AAEError, ConfigError, Interrupted
@@ -52,6 +52,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "restyle": restyle,
     "explore": explore,
     "export": export,
+    "card": card,
+    "push": push,
+    "pull": pull,
     "bench": bench,
     "reproduce": reproduce,
     "recipes": list_recipes,

@@ -85,3 +85,61 @@ def _usual(run: Run, data_dir: str | None, rate: float) -> Usual:
         say("there are no validation rows: the anomaly score is calibrated on training rows, so expect more alarms")
     seen, unseen = (original(data.x[rows], data.spec) for rows in (train, held if len(held) else train))
     return usual(run, seen, unseen, rate)
+
+
+License = Annotated[str | None, tyro.conf.arg(metavar="NAME", help="License to name in the card, such as mit.")]
+Repo = Annotated[
+    str | None, tyro.conf.Positional, tyro.conf.arg(metavar="REPO", help="Repository on the Hub, such as me/digits.")
+]
+
+
+def card(run: RunPath, /, license: License = None) -> None:
+    """Write README.md, the model card of a run, from the run's own files."""
+    from aae.card import card as text
+    from aae.storage import write_atomic
+
+    loaded = run_of(run)
+    write_atomic(run / "README.md", text(loaded, license=license).encode())
+    say(f"wrote {run / 'README.md'}")
+
+
+def push(
+    run: RunPath,
+    repo: Repo = None,
+    /,
+    folder: Annotated[
+        Path | None, tyro.conf.arg(metavar="DIR", help="Write the repository to a new folder instead of the Hub.")
+    ] = None,
+    private: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Make the repository private.")] = False,
+    license: License = None,
+) -> None:
+    """Upload a run with its card to the Hugging Face Hub; the token is that of `hf auth login`, or $HF_TOKEN."""
+    from aae import hub
+
+    if (repo is None) == (folder is None):
+        raise ConfigError("say where to: the repository, such as me/digits, or --folder DIR")
+    if folder is not None and private:
+        raise ConfigError("--private is about the Hub; leave it out with --folder")
+    if folder is not None:
+        say(f"wrote {hub.write_folder(run_of(run), folder, license=license)}")
+    else:
+        assert repo is not None
+        say(f"pushed to {hub.push(run_of(run), repo, private=private or None, license=license)}")
+
+
+def pull(
+    repo: Annotated[
+        str, tyro.conf.Positional, tyro.conf.arg(metavar="REPO", help="Repository on the Hub, or a folder like one.")
+    ],
+    /,
+    out: Annotated[
+        Path | None,
+        tyro.conf.arg(aliases=["-o"], metavar="DIR", help="The run directory to make (default: runs/REPO)."),
+    ] = None,
+    revision: Annotated[str | None, tyro.conf.arg(help="Branch, tag or commit.")] = None,
+) -> None:
+    """Fetch a run from the Hugging Face Hub, without running anything in it."""
+    from aae import hub
+
+    run = hub.pull(repo, out or Path("runs") / Path(repo).name, revision=revision)
+    say(f"fetched {run.path}; look into it with: aae explore {run.path}")
