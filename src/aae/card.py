@@ -131,7 +131,7 @@ def _scores(numbers: Mapping[str, Any]) -> Iterable[str]:
         yield "Not measured yet: `aae evaluate RUN`."
         return
     yield (
-        f"On {numbers.get('rows', '?')} rows of the {numbers.get('split', 'test')} split. The floor is the same measure "
+        f"On {numbers.get('rows', '?')} rows of the {numbers.get('split', 'test')} split. A floor is the same measure "
         "with a second sample of the prior, or real rows, in place of the model's: about as good as it can get."
     )
     rows = []
