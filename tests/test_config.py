@@ -23,6 +23,7 @@ from aae.config import (
     Corruption,
     Data,
     DataSpec,
+    Divergence,
     Heads,
     Model,
     Optimizer,
@@ -42,7 +43,7 @@ from aae.config import (
 )
 from aae.errors import ConfigError
 
-KINDS = ("aae", "supervised", "semi-supervised", "clustering", "autoencoder", "vae")
+KINDS = typing.get_args(typing.get_type_hints(Model)["kind"])
 POSITIVE = st.floats(1e-6, 1e6)
 NOT_NEGATIVE = st.just(0.0) | POSITIVE
 WIDTHS = st.lists(st.integers(1, 2000), max_size=4).map(tuple)
@@ -131,6 +132,7 @@ def configs(draw: st.DrawFn) -> Config:
             normalization=draw(choice(Model, "normalization")),
         ),
         heads=Heads(draw(POSITIVE), draw(NOT_NEGATIVE)),
+        divergence=Divergence(draw(POSITIVE), draw(st.integers(1, 1000))),
         prior=draw(priors()),
         reconstruction=Reconstruction(
             draw(choice(Reconstruction, "loss")), draw(choice(Reconstruction, "reduction")), draw(POSITIVE)
@@ -396,6 +398,8 @@ RANGES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "prior.covariance": (((), (1.0,), (2.0, -1.0, -1.0, 2.0)), ((math.nan,), (1.0, math.inf))),
     "prior.blocks": (((), ("style=gaussian:2",)), ()),
     "heads.distance": ((1e-9, 5.0), (0.0, -1.0, *NUMBERS)),
+    "divergence.weight": ((1e-9, 1e9), (0.0, -1.0, *NUMBERS)),
+    "divergence.samples": ((5, 1, 1000), (0, 1001)),
     "heads.weight": ((0.0, 1e9), (-1e-9, *NUMBERS)),
     "reconstruction.weight": ((1e-9, 1e9), (0.0, -1.0, *NUMBERS)),
     "adversarial.label_smoothing": ((0.0, 0.49), (-0.1, 0.5, *NUMBERS)),
@@ -464,6 +468,8 @@ CASES: dict[str, dict[str, Any]] = {
     "aae-joint-sgd": {**SGD, "adversarial.phases": "joint"},
     "autoencoder": {"model.kind": "autoencoder"},
     "vae": {"model.kind": "vae", "prior.kind": "gaussian"},
+    "vae-mixture": {"model.kind": "vae", "prior.kind": "mixture"},
+    "wae-mmd": {"model.kind": "wae-mmd", "model.posterior": "noise"},
     "aae-covariance": {"prior.kind": "gaussian", "prior.covariance": (1.0, 0.5, 0.5, 1.0)},
     "aae-mixture-labels": {"prior.kind": "mixture", "prior.labels": True},
     "aae-mixture-file": {"prior.kind": "mixture", "prior.file": "mixture.json"},

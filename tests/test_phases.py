@@ -56,6 +56,9 @@ MODELS = {
     "autoencoder": tiny(model__kind="autoencoder"),
     "vae": tiny(model__kind="vae", prior__kind="gaussian", reconstruction__reduction="sum"),
     "vae-mean": tiny(model__kind="vae", prior__kind="gaussian"),
+    "vae-beta-mixture": tiny(model__kind="vae", prior__kind="mixture", divergence__weight=4.0, divergence__samples=3),
+    "wae-mmd": tiny(model__kind="wae-mmd"),
+    "wae-mmd-noise-posterior": tiny(model__kind="wae-mmd", model__posterior="noise", divergence__weight=10.0),
 }
 
 

@@ -73,6 +73,8 @@ def test_what_the_recipes_are_called() -> None:
         "mnist-clusters-16",
         "mnist-clusters-30",
         "mnist-semi-supervised-100",
+        "mnist-8d-wae-mmd",
+        "mnist-8d-wae-gan",
         "mnist-2d-reduction-1000",
         "mnist-2d-reduction-100",
         "mnist-10d-reduction-100",
@@ -89,6 +91,9 @@ def test_what_the_recipes_are_called() -> None:
         if "-reduction-" in name:  # named by what teaches it, not by its prior
             assert config.model.kind == "dimension-reduction"
             assert (config.data.labelled or "clusters") == (int(name.split("-")[-1]) if name[-1] == "0" else "clusters")
+            continue
+        if "-wae-" in name:  # named by the method; both have the Gaussian prior of their paper
+            assert config.prior.kind == "gaussian"
             continue
         assert name.split("-", 2)[2].startswith(config.prior.kind)
         assert config.prior.labels == name.endswith("-labels")

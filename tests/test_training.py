@@ -38,6 +38,8 @@ VARIANTS = {
     "sgd": tiny(optimizer__generator__kind="sgd", optimizer__reconstruction__kind="sgd"),
     "labels": tiny(prior__kind="swiss-roll", prior__labels=True, data__labelled=100),
     "vae": tiny(model__kind="vae", prior__kind="gaussian"),
+    "vae-mixture": tiny(model__kind="vae", prior__kind="mixture", divergence__samples=2),
+    "wae-mmd": tiny(model__kind="wae-mmd"),
     "autoencoder": tiny(model__kind="autoencoder"),
     "convolutional": tiny(model__network="conv", model__channels=(4, 8)),
     "denoising": tiny(corruption__noise=0.3, corruption__dropout=0.2),

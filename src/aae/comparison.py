@@ -14,7 +14,19 @@ import numpy as np
 import torch
 from sklearn.decomposition import PCA
 
-from aae.config import Adversarial, Config, Corruption, DataSpec, Heads, Optimizers, Prior, Reconstruction, to_dict
+from aae.config import (
+    Adversarial,
+    Config,
+    Consistency,
+    Corruption,
+    DataSpec,
+    Divergence,
+    Heads,
+    Optimizers,
+    Prior,
+    Reconstruction,
+    to_dict,
+)
 from aae.config import Model as ModelConfig
 from aae.data import Dataset, Scaling, original
 from aae.errors import Interrupted, RunError
@@ -73,6 +85,8 @@ def baseline(config: Config, spec: DataSpec, kind: Kind) -> Config:
         prior=Prior("gaussian", 1.0) if kind == "vae" else Prior(),
         corruption=Corruption(),
         heads=Heads(),
+        divergence=Divergence(),
+        consistency=Consistency(),
         reconstruction=likelihood if kind == "vae" else Reconstruction("mse", "mean"),
         adversarial=Adversarial(),
         optimizer=Optimizers(),

@@ -444,18 +444,19 @@ class Game:
 
 
 def _check_batches(config: Config, data: Dataset) -> None:
-    """ConfigError for a batch of one row, whose variance is 0, under batch normalisation."""
-    if config.model.normalization != "batch":
+    """ConfigError for steps of one row where a model compares the rows of a step with each other."""
+    if config.model.normalization == "batch":
+        why = "model.normalization = batch"
+    elif config.model.kind == "wae-mmd":
+        why = "model.kind = wae-mmd"
+    else:
         return
     sizes = {"batch_size": config.batch_size}
     if with_classification(config):
         sizes["labelled_batch_size"] = min(config.labelled_batch_size, len(data.labelled))
     for name, size in sizes.items():
         if size < 2:
-            raise ConfigError(
-                f"model.normalization = batch needs {name} of 2 rows or more, got {size}; "
-                "set it, or leave normalization out"
-            )
+            raise ConfigError(f"{why} needs {name} of 2 rows or more, got {size}; set it, or leave that out")
 
 
 def batch_size(config: Config, data: Dataset) -> int:

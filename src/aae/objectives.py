@@ -132,6 +132,41 @@ def kl_to_gaussian(mean: Tensor, log_variance: Tensor, std: float) -> Tensor:
     return 0.5 * (ratio - 1 - wide(log_variance) + 2 * math.log(std)).sum(1).mean()
 
 
+def kl_by_samples(z: Tensor, mean: Tensor, log_variance: Tensor, log_prior: Tensor) -> Tensor:
+    """log q(z|x) - log p(z) at one draw z of each row's code, mean over rows, nats: KL(q || p) in the mean.
+
+    z, mean, log_variance: [batch, latent]; q is N(mean, exp(log_variance)). log_prior: log p(z) [batch].
+    """
+    spread = wide(log_variance)
+    log_q = -0.5 * ((wide(z) - mean).square() * torch.exp(-spread) + spread + math.log(2 * math.pi)).sum(1)
+    return (log_q - log_prior).mean()
+
+
+KERNEL_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Widths of the kernel of `kernel_distance` as multiples of its C, those of Tolstikhin et al.'s own code."""
+
+
+def kernel_distance(codes: Tensor, samples: Tensor, width: float) -> Tensor:
+    """MMD^2 between codes and samples of the prior, both [n, latent], without bias: it may be negative, and is 0 in the
+    mean where the two are alike.
+
+    mean over i != j of k(codes_i, codes_j) + mean over i != j of k(samples_i, samples_j) - 2 mean of k(codes_i,
+    samples_j), with the inverse multiquadratic kernel k(a, b) = sum over `KERNEL_SCALES` s of s C / (s C + |a - b|^2)
+    and C = `width` (Gretton et al. 2012, lemma 6; Tolstikhin et al. 2018, "Wasserstein Auto-Encoders", section 4).
+    """
+    n = len(codes)
+    among, between = ~torch.eye(n, dtype=torch.bool, device=codes.device), 1 / (n * (n - 1))
+    with torch.autocast(codes.device.type, enabled=False):
+        z, p = wide(codes), wide(samples)
+
+        def kernel(a: Tensor, b: Tensor) -> Tensor:
+            squares = (a.square().sum(1)[:, None] - 2 * a @ b.T + b.square().sum(1)).clamp_min(0)
+            return torch.stack([s * width / (s * width + squares) for s in KERNEL_SCALES]).sum(0)
+
+        own = (kernel(z, z) * among).sum() * between + (kernel(p, p) * among).sum() * between
+        return own - 2 * kernel(z, p).mean()
+
+
 def head_separation(heads: Tensor, distance: float) -> Tensor:
     """Sum over the pairs of `heads` [classes, latent] of max(0, distance - |head_i - head_j|), in code units.
 

@@ -24,6 +24,7 @@ KINDS = {
     "dimension-reduction": "Dimension-reducing adversarial autoencoder",
     "autoencoder": "Autoencoder",
     "vae": "Variational autoencoder",
+    "wae-mmd": "Wasserstein autoencoder with a kernel",
 }
 
 

@@ -13,6 +13,11 @@ from aae.errors import ConfigError
 
 WITH_DISCRIMINATOR = ("aae", "supervised", "semi-supervised", "clustering", "dimension-reduction")
 WITH_CLUSTERS = ("clustering", "dimension-reduction")
+WITH_POSTERIOR = ("aae", "supervised", "wae-mmd")
+"""Models whose posterior is chosen by `model.posterior`."""
+WITH_DIVERGENCE = ("vae", "wae-mmd")
+DENSE = ("gaussian", "mixture", "grid", "swiss-roll", "spiral", "laplace", "student-t", "points", "product")
+"""Priors that have, or may have, a density everywhere, as a Gaussian posterior needs it."""
 WITH_CLASSES = ("semi-supervised", "clustering", "dimension-reduction")
 
 
@@ -73,7 +78,7 @@ def unused(config: Config) -> dict[str, str]:
         why = f"model.kind = {kind} has no discriminator"
         groups = ("model.discriminator", "adversarial", "optimizer.discriminator", "optimizer.generator")
         reasons.update(dict.fromkeys(groups, why))
-    if kind not in ("aae", "supervised"):
+    if kind not in WITH_POSTERIOR:
         reasons["model.posterior"] = f"model.kind = {kind} fixes the posterior"
     if kind == "autoencoder":
         reasons["prior"] = "a plain autoencoder has no prior"
@@ -81,9 +86,13 @@ def unused(config: Config) -> dict[str, str]:
         reasons |= {f"prior.{name}": why for name, why in unused_by_prior(config.prior).items()}
     if kind != "aae":
         reasons["prior.labels"] = "only model.kind = aae shapes the prior by labels"
-    if kind == "vae":
-        reasons["prior.covariance"] = "model.kind = vae needs an isotropic Gaussian"
-    if kind not in ("aae", "supervised") or config.model.posterior != "noise":
+    if kind not in WITH_DIVERGENCE:
+        reasons["divergence"] = f"model.kind = {kind} has no divergence"
+    elif kind != "vae":
+        reasons["divergence.samples"] = f"model.kind = {kind} draws as many as there are rows in a step"
+    elif config.prior.kind == "gaussian" and not config.prior.covariance:
+        reasons["divergence.samples"] = "the divergence from an isotropic Gaussian has a closed form"
+    if kind not in WITH_POSTERIOR or config.model.posterior != "noise":
         reasons["model.posterior_noise"] = "only model.posterior = noise uses it"
     if config.model.network == "mlp":
         reasons["model.channels"] = "only model.network = conv or auto uses it"
@@ -158,10 +167,11 @@ def check(config: Config) -> Config:
         group = covers(ignored, key)
         if group and value != defaults[key]:
             raise ConfigError(f"{key} = {show(value)} would be ignored: {ignored[group]}. Leave it out.")
-    if config.model.kind == "vae" and config.prior.kind != "gaussian":
+    if config.model.kind == "vae" and config.prior.kind not in DENSE:
         raise ConfigError(
-            f"prior.kind = {config.prior.kind} does not go with model.kind = vae, whose divergence from the prior "
-            "has a closed form for a Gaussian only. Set prior.kind to gaussian, or model.kind to aae."
+            f"prior.kind = {config.prior.kind} does not go with model.kind = vae, whose Gaussian posterior would lie "
+            f"infinitely far from it. Set prior.kind to one with a density everywhere ({', '.join(DENSE)}), or "
+            "model.kind to aae or wae-mmd."
         )
     if kind_needs_file(config.prior) and config.model.kind != "autoencoder":
         raise ConfigError(f"prior.kind = {config.prior.kind} needs prior.file, the file that holds it.")
@@ -198,7 +208,7 @@ def resolve(base: Config, chosen: Config, written: Iterable[str] = ()) -> Config
     """
     defaults, before, after = flatten(Config()), flatten(base), flatten(chosen)
     written, own = set(written), dict[str, Any]()
-    if chosen.model.kind == "vae" and before["prior.kind"] == chosen.prior.kind != "gaussian":
+    if chosen.model.kind == "vae" and before["prior.kind"] == chosen.prior.kind not in DENSE:
         gaussian = {"prior.kind": "gaussian", "prior.scale": 1.0}
         if "prior.kind" not in written:  # another prior that was asked for is refused by `check`, not replaced
             own = {k: v for k, v in gaussian.items() if k not in written and after[k] == before[k]}

@@ -75,12 +75,12 @@ class Data:
 class Model:
     """Which model, and how large its networks are."""
 
-    kind: Literal["aae", "supervised", "semi-supervised", "clustering", "dimension-reduction", "autoencoder", "vae"] = (
-        "aae"
-    )
+    kind: Literal[
+        "aae", "supervised", "semi-supervised", "clustering", "dimension-reduction", "autoencoder", "vae", "wae-mmd"
+    ] = "aae"
     """Adversarial autoencoder; one whose decoder is told the class (`supervised`), or whose encoder finds it
     (`semi-supervised`, `clustering`, and `dimension-reduction`, whose codes are a cluster's head plus a style); plain
-    or variational autoencoder."""
+    or variational autoencoder; Wasserstein autoencoder with a kernel in place of a discriminator."""
     latent: int = 2
     """Number of dimensions of a code."""
     posterior: Literal["deterministic", "gaussian", "noise"] = "deterministic"
@@ -262,6 +262,21 @@ class Heads:
 
 
 @dataclass(frozen=True)
+class Divergence:
+    """What holds codes to the prior where no discriminator does (`vae`, `wae-mmd`)."""
+
+    weight: float = 1.0
+    """Factor on the divergence (`vae`: the beta of a beta-VAE) or on the kernel distance (`wae-mmd`: the paper's
+    lambda), against a reconstruction loss summed over features; with a mean it is divided by their number."""
+    samples: int = 1
+    """Draws of each code behind the divergence of a `vae` from a prior without a closed form."""
+
+    def __post_init__(self) -> None:
+        require(0 < self.weight < math.inf, f"weight must be above 0 and finite, got {self.weight}")
+        require(1 <= self.samples <= 1000, f"samples must lie in 1 to 1000, got {self.samples}")
+
+
+@dataclass(frozen=True)
 class Adversarial:
     """How encoder and discriminator play against each other."""
 
@@ -384,6 +399,7 @@ class Config:
     corruption: Corruption = field(default_factory=Corruption)
     reconstruction: Reconstruction = field(default_factory=Reconstruction)
     heads: Heads = field(default_factory=Heads)
+    divergence: Divergence = field(default_factory=Divergence)
     adversarial: Adversarial = field(default_factory=Adversarial)
     consistency: Consistency = field(default_factory=Consistency)
     optimizer: Optimizers = field(default_factory=Optimizers)

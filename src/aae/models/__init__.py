@@ -12,9 +12,10 @@ from aae.models.dimension_reduction import DimensionReduction
 from aae.models.semi_supervised import SemiSupervised
 from aae.models.supervised import Supervised
 from aae.models.vae import VAE
+from aae.models.wae import WAE
 from aae.phases import Model
 
-__all__ = ["AAE", "VAE", "Autoencoder", "DimensionReduction", "SemiSupervised", "Supervised", "build"]
+__all__ = ["AAE", "VAE", "WAE", "Autoencoder", "DimensionReduction", "SemiSupervised", "Supervised", "build"]
 
 
 def build(config: Config, spec: DataSpec) -> Model:
@@ -27,5 +28,6 @@ def build(config: Config, spec: DataSpec) -> Model:
         "dimension-reduction": DimensionReduction.build,
         "autoencoder": Autoencoder.build,
         "vae": VAE.build,
+        "wae-mmd": WAE.build,
     }
     return adversary.arrange(kinds[config.model.kind](config, spec), config.adversarial)

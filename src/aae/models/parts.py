@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from torch import Tensor, nn
@@ -78,6 +79,15 @@ def decoder(config: Config, spec: DataSpec, beside: int = 0) -> Decoder:
         body = mlp(config, model.latent + beside, model.decoder, spec.features)
     heads = Heads(spec.columns) if spec.columns else None
     return Decoder(body, sigmoid, learns_std=loss == "gaussian" and (heads is None or bool(heads.numbers)), heads=heads)
+
+
+def divergence_weight(config: Config, spec: DataSpec) -> float:
+    """The factor on what holds codes to the prior without a discriminator.
+
+    It stands against an error summed over the features of a row; against their mean it is divided by their number.
+    """
+    weight = config.divergence.weight
+    return weight / math.prod(spec.shape) if config.reconstruction.reduction == "mean" else weight
 
 
 def prior_classes(config: Config, spec: DataSpec, prior: Prior) -> int:
