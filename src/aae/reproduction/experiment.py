@@ -42,9 +42,13 @@ class Measure:
     name: str
     factor: float = 100.0
     digits: int = 2
+    otherwise: str = ""
+    """Its name for a run that has no `key`."""
 
-    def of(self, numbers: Numbers) -> float:
-        return self.factor * numbers[self.key]
+    def of(self, numbers: Numbers) -> float | None:
+        """The number of a run as it stands in the table; None where the run has none."""
+        found = numbers.get(self.key, numbers.get(self.otherwise))
+        return None if found is None else self.factor * found
 
 
 @dataclass(frozen=True)

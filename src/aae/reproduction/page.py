@@ -28,7 +28,7 @@ def page(
         trained = str(epochs.get(case.key, ""))
         rows.append([case.name, case.paper, *cells, str(len(ours)), trained, case.best])
     for row in controls:
-        cells = [f"{m.of(row.numbers):.{m.digits}f}" if m.key in row.numbers else "" for m in measures]
+        cells = [_over_seeds(m, [row.numbers], said=False) for m in measures]
         rows.append([row.name, row.paper, *cells, "", "", row.best])
     most = max((len(v) for v in values.values()), default=1)
     lines = [f"# {experiment.title}", "", *("| " + " | ".join(row) + " |" for row in rows), ""]
@@ -45,8 +45,8 @@ def page(
 
 
 def _over_seeds(measure: Measure, found: Sequence[Numbers], said: bool) -> str:
-    values = [measure.of(numbers) for numbers in found if measure.key in numbers]
-    return spread(values, measure.digits, said)
+    values = [measure.of(numbers) for numbers in found]
+    return spread([value for value in values if value is not None], measure.digits, said)
 
 
 def spread(values: Sequence[float], digits: int = 2, said: bool = True) -> str:
