@@ -35,9 +35,8 @@ def page(
     seen = "one seed each" if most == 1 else "mean and standard deviation over seeds"
     lines += [f"{experiment.legend} Ours: {seen}.", ""]
     lines += [line for note in experiment.notes for line in (note, "")]
-    lines += [
-        line for picture in pictures for line in (f"![{picture.caption}]({picture.file})", "", picture.caption, "")
-    ]
+    for picture in pictures:
+        lines += [f"![{picture.file.removesuffix('.png')}]({picture.file})", "", f"{picture.caption}.", ""]
     some = "" if len(values) == len(experiment.cases) else " --only " + " ".join(values)
     command = f"aae reproduce {name} --budget {budget} --seeds {most}{some}"
     lines += [f"Made by `{command}`; settings: `configuration.json`.", ""]
