@@ -139,6 +139,7 @@ TINY: dict[str, dict[str, object]] = {
         "data__labelled": None,
         "data__label_seed": 0,
     },
+    "figure-10": {"model__kind": "dimension-reduction", "prior__kind": "gaussian"},
     "table-1": {"model__kind": "aae", "prior__kind": "gaussian", "data__labelled": None, "data__label_seed": 0},
     "table-3": {
         "model__kind": "clustering",
@@ -175,6 +176,13 @@ def test_an_experiment_on_small_data(name: str, tmp_path: Path, monkeypatch: pyt
     shown = [m for m in experiment.measures if m.key in numbers]
     assert len(shown) >= len(experiment.measures) - (name == "table-1")
     assert reproduce(name, tmp_path, seeds=1).read_text() == text
+
+
+def test_clusters_of_dimension_reduction_are_scored_by_the_papers_rule() -> None:
+    error = EXPERIMENTS["figure-10"].measures[0]
+    assert error.of({"error": 0.25, "error_head": 0.5}) == 25
+    assert error.of({"error_head": 0.5}) == 50
+    assert error.of({}) is None
 
 
 def test_the_controls_of_the_likelihood(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def bench(
 
 def reproduce(
     name: Annotated[
-        Literal["figure-2", "figure-4", "figure-7", "table-1", "table-2", "table-3"],
+        Literal["figure-2", "figure-4", "figure-7", "figure-10", "table-1", "table-2", "table-3"],
         tyro.conf.Positional,
         tyro.conf.arg(metavar="NAME", help="What to reproduce."),
     ],

@@ -11,6 +11,7 @@ from aae.reproduction.labels import FIGURE_4
 from aae.reproduction.latent import FIGURE_2
 from aae.reproduction.likelihood import TABLE_1
 from aae.reproduction.page import spread
+from aae.reproduction.reduction import FIGURE_10
 from aae.reproduction.runs import run_all
 from aae.reproduction.semi_supervised import TABLE_2
 from aae.reproduction.style import FIGURE_7
@@ -33,6 +34,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "figure-2": FIGURE_2,
     "figure-4": FIGURE_4,
     "figure-7": FIGURE_7,
+    "figure-10": FIGURE_10,
     "table-1": TABLE_1,
     "table-2": TABLE_2,
     "table-3": TABLE_3,

@@ -64,11 +64,11 @@ FIGURE_10 = Experiment(
         Case("10d-100-labels", "10-D, 100 labels", "3.90 [1]", "", _reduction(recipes.mnist_10d_reduction_100)),
     ),
     draw,
-    "Percent, but the distance of the two nearest heads, in code units, and the squared error, per pixel of values in 0 "
-    "to 1. 5 neighbours: accuracy of their vote on the class, from training codes.",
+    "Percent, but the distance of the two nearest heads, in code units, and the squared error, per pixel of values in "
+    "0 to 1. 5 neighbours: accuracy of their vote on the class, from training codes.",
     (
         RECALLED,
-        "Clusters are labelled by the paper's rule: the validation row with the highest probability of a cluster labels "
-        f"all of it. 50,000 training and 10,000 validation rows. {TEST_ONCE}",
+        "Clusters are labelled by the paper's rule: the validation row with the highest probability of a cluster "
+        f"labels all of it. 50,000 training and 10,000 validation rows. {TEST_ONCE}",
     ),
 )
