@@ -184,7 +184,7 @@ def _codes(row: Row, block: str, joint: bool) -> Iterator[Verdict]:
 def _of_several(history: Sequence[Row], joint: bool) -> Iterator[Verdict]:
     """What is normal for a while and a fault when it lasts."""
     last = history[-LASTING:]
-    if len(last) < LASTING or last[0].get("step", 0) < WARM_UP:
+    if len(last) < LASTING or last[0].get("step", 0) < WARM_UP or not all("r2" in row for row in last):
         return
     pull = "adversarial.weight" if joint else "optimizer.generator.learning_rate"
     for block in blocks(last[-1]):

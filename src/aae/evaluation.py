@@ -118,33 +118,38 @@ def measure(
     prior: Prior | None = None,
 ) -> dict[str, Any]:
     """Every number that can be had from codes [n, latent] and decoded rows; `drawn` are codes to match the prior."""
-    scaling = Scaling(data.spec)
-
-    def scaled(x: Array) -> Array:
-        flat = torch.from_numpy(np.ascontiguousarray(x)).reshape(len(x), -1)
-        return scaling.apply(flat).numpy()
-
-    truth, guess = scaled(held.x), scaled(decoded)
-    found: dict[str, Any] = {}
-    if data.spec.columns:
-        found |= _table_reconstruction(data.spec, train.x, held.x, decoded)
-    else:
-        mean = scaled(train.x).mean(0)
-        found["mse"] = metrics.pixel_mse(truth, guess)
-        if (truth != mean).any():
-            found["r2"] = metrics.r2_against_mean(truth, guess, mean)
+    found: dict[str, Any] = dict(measure_reconstruction(data, train, held, decoded))
     labelled = train.y is not None and (train.y >= 0).sum() >= NEIGHBOURS
     if held.y is not None and train.y is not None and labelled and (held.y >= 0).any():
         found["knn_accuracy"] = metrics.knn_accuracy(train_codes, train.y, codes, held.y, k=NEIGHBOURS)
     if data.spec.is_image and min(data.spec.shape[-2:]) >= 3:
         found["ssim"] = metrics.ssim(pictures(held.x, data), pictures(decoded, data))
     if len(held) > 2 * NEIGHBOURHOOD:
-        near = metrics.neighbourhoods(truth, codes, k=NEIGHBOURHOOD)
+        near = metrics.neighbourhoods(_scaled(data, held.x), codes, k=NEIGHBOURHOOD)
         found |= {"trustworthiness": near.trustworthiness, "continuity": near.continuity, "neighbourhood_rows": near.n}
     if prior is not None:
         z = np.asarray(codes if drawn is None else drawn, dtype=np.float64)
         found |= Yardstick(prior, len(z)).full(z)
     return found
+
+
+def measure_reconstruction(data: Dataset, train: Rows, held: Rows, decoded: Array) -> dict[str, float]:
+    """`mse` per feature in scaled units and `r2` against the mean training row; of a table see `table_reconstruction`.
+
+    decoded: the reconstruction of `held`, in original units.
+    """
+    if data.spec.columns:
+        return _table_reconstruction(data.spec, train.x, held.x, decoded)
+    truth, guess, mean = _scaled(data, held.x), _scaled(data, decoded), _scaled(data, train.x).mean(0)
+    found = {"mse": metrics.pixel_mse(truth, guess)}
+    if (truth != mean).any():
+        found["r2"] = metrics.r2_against_mean(truth, guess, mean)
+    return found
+
+
+def _scaled(data: Dataset, x: Array) -> Array:
+    """Rows as the networks see them, flat."""
+    return Scaling(data.spec).apply(torch.from_numpy(np.ascontiguousarray(x)).reshape(len(x), -1)).numpy()
 
 
 def known_classes(run: Run, held: Rows) -> Array | None:

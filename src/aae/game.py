@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -61,8 +61,8 @@ class Game:
     optimizers: dict[str, torch.optim.Optimizer]
     generator: torch.Generator
     scaling: Scaling
-    measured: int | None = None
-    """How many of the last epochs are measured (prior match, health, validation error); None: all of them."""
+    measured: int | Collection[int] | None = None
+    """How many of the last epochs, or which ones, are measured (prior match, health, validation error); None: all."""
     step: int = 0
     sums: dict[str, Tensor] = field(default_factory=dict)
     """Losses by "phase.loss", added up since the start of the epoch, float64, on the device."""
@@ -406,8 +406,11 @@ class Game:
 
     def is_measured(self, epoch: int) -> bool:
         """Whether more than the losses is measured after this epoch."""
-        every = self.measured is None or self.config.select == "best" or self.config.patience > 0
-        return every or self.config.epochs - epoch < (self.measured or 0)
+        if self.measured is None or self.config.select == "best" or self.config.patience > 0:
+            return True
+        if isinstance(self.measured, int):
+            return self.config.epochs - epoch < self.measured
+        return epoch in self.measured
 
     def end_epoch(self, precision: torch.dtype) -> Row:
         """Close the epoch: its row of the history, a frame, and sums that start again."""

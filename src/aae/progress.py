@@ -45,6 +45,10 @@ class Console:
         """A listener for runs one after another; set `title` to the name of each."""
         return self._following("")
 
+    def trial(self, number: int) -> contextlib.AbstractContextManager[Listener | None]:
+        """A listener for one trial of a search: a bar on a terminal, nothing elsewhere, where its result is a line."""
+        return self._following(f"trial {number}") if self.rich.is_terminal else contextlib.nullcontext()
+
     def _following(self, title: str) -> contextlib.AbstractContextManager[Listener | None]:
         self.title = title
         if self.quiet:

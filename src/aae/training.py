@@ -6,7 +6,7 @@ import dataclasses
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,14 +90,14 @@ def train_in_memory(
     *,
     start: Run | None = None,
     listener: Listener | None = None,
-    measured: int = LASTING,
+    measured: int | Collection[int] = LASTING,
 ) -> Run:
     """Train a model and return the run, which no directory holds; `Run.save` gives it one.
 
     start: a run of the same networks, whose weights and optimizers are the first ones. measured: how many of the last
-    epochs are measured beyond their losses; the default is enough for a diagnosis, and on a few hundred rows measuring
-    takes longer than training. Ctrl-C raises KeyboardInterrupt, as in any other computation, and nothing is kept.
-    Otherwise as `train`.
+    epochs, or which ones, are measured beyond their losses; the default is enough for a diagnosis, and on a few hundred
+    rows measuring takes longer than training. Ctrl-C raises KeyboardInterrupt, as in any other computation, and nothing
+    is kept. Otherwise as `train`.
     """
     check(config)
     config = dataclasses.replace(sized(config, data), prior=with_content(config.prior))

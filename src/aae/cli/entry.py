@@ -23,6 +23,7 @@ from aae.cli.options import (
 )
 from aae.cli.sharing import card, export, pull, push
 from aae.cli.training import resume, train
+from aae.cli.tuning import tune
 from aae.cli.using import decode, encode, impute, predict, reconstruct, restyle, sample
 from aae.errors import AAEError, ConfigError, Interrupted
 
@@ -40,6 +41,7 @@ EXIT_CODES = """exit codes:
 COMMANDS: dict[str, Callable[..., None]] = {
     "train": train,
     "resume": resume,
+    "tune": tune,
     "evaluate": evaluate,
     "report": report,
     "doctor": doctor,
@@ -93,8 +95,8 @@ def _dispatch(given: list[str]) -> int:
         raise ConfigError(f'unknown command "{name}"; ' + (f'did you mean "{near[0]}"?' if near else "see aae --help"))
     command = COMMANDS[name]
     try:
-        if command is train:
-            train(rest)
+        if command in (train, tune):  # whose defaults are those of a recipe
+            command(rest)
         else:
             tyro.cli(command, args=rest, prog=f"aae {name}", config=(tyro.conf.AvoidSubcommands,))
     except SystemExit as leave:  # tyro has printed the help, or what is wrong

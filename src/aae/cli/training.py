@@ -52,9 +52,9 @@ class Train:
 
 def train(arguments: Sequence[str]) -> None:
     """Train a model in a new run directory, measure it, and write its report."""
-    base, rest = _base(list(arguments))
+    base, rest = base_of(list(arguments))
     chosen = tyro.cli(Train, args=rest, default=Train(settings=base), prog="aae train [RECIPE]")
-    settings = config.resolve(base, chosen.settings, written=_written(rest))
+    settings = config.resolve(base, chosen.settings, written=settings_named(rest))
     from aae import training
     from aae.data import load
     from aae.game import batch_size
@@ -102,7 +102,7 @@ def resume(
     finish(trained, data, console, compare, link)
 
 
-def _base(arguments: list[str]) -> tuple[Config, list[str]]:
+def base_of(arguments: list[str]) -> tuple[Config, list[str]]:
     """The settings that the line starts from, by recipe and file, and the arguments without the recipe."""
     name = arguments.pop(0) if arguments and not arguments[0].startswith("-") else None
     file = _value(arguments, "--config")
@@ -130,7 +130,7 @@ def _value(arguments: list[str], *names: str) -> str | None:
     return found
 
 
-def _written(arguments: list[str]) -> list[str]:
+def settings_named(arguments: list[str]) -> list[str]:
     """The settings that the line names, dotted; other options are left out."""
     known, found = config.flatten(Config()), []
     for argument in arguments:

@@ -12,6 +12,7 @@ from aae.plots.health import health
 from aae.plots.holes import hole_map
 from aae.plots.latent import Panel, comparison, latent_scatter
 from aae.plots.losses import losses
+from aae.plots.pareto import pareto
 from aae.plots.prior import prior_picture
 from aae.plots.style import PALETTE, UNLABELLED, class_colours, save, to_png_bytes
 from aae.plots.tables import columns, correlations
@@ -32,6 +33,7 @@ __all__ = [
     "latent_scatter",
     "losses",
     "manifold",
+    "pareto",
     "prior_picture",
     "reconstructions",
     "sample_picture",
