@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from aae.arithmetic import gradients_for
 from aae.objectives import wide
+from aae.phases import Batch
 
 
 class Balance(nn.Module):
@@ -30,12 +31,17 @@ class Balance(nn.Module):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         self.register_buffer("norms", torch.zeros(2))  # reconstruction, generator
 
-    def observe(self, reconstruction: Tensor, generator: Tensor, codes: Tensor) -> None:
-        """Take a measurement if it is time for one. The losses have yet to be differentiated, by `codes` too."""
+    def observe(self, reconstruction: Tensor, generator: Tensor, codes: Tensor, batch: Batch) -> None:
+        """Take a measurement if it is time for one. The losses have yet to be differentiated, by `codes` too.
+
+        Several processes measure over the rows of all.
+        """
         if int(self.steps) % self.EVERY == 0:
             with gradients_for([]):  # no weight's gradient is wanted here
                 pulls = [torch.autograd.grad(loss, codes, retain_graph=True)[0] for loss in (reconstruction, generator)]
             now = torch.stack([wide(pull).norm() for pull in pulls])
+            if batch.share is not None:
+                now = batch.share.group.total((batch.share.weight * now).square()).sqrt()
             self.norms.copy_(now if self.steps == 0 else self.DECAY * self.norms + (1 - self.DECAY) * now)
         self.steps += 1
 

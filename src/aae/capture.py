@@ -28,7 +28,8 @@ def stepper(game: Game, precision: torch.dtype) -> Callable[[Tensor], None]:
     """The function that takes a step on some rows: recorded on a CUDA GPU where that can be, else the plain one."""
     recordable = game.device.type == "cuda" and game.resident.device == game.device
     measures = game.config.adversarial.balance == "gradients"  # its measurements are looked at by the host
-    if recordable and game.config.cuda_graphs and not measures:
+    alone = game.group is None  # an exchange between processes is no part of a graph
+    if recordable and game.config.cuda_graphs and alone and not measures:
         return Recorded(game, precision, _cuda_graph)
     return lambda rows: game.take_step(rows, precision)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -38,6 +39,27 @@ class TrainingError(AAEError):
     """Training that cannot go on, such as a loss that is no longer finite."""
 
     exit_code = 5
+
+
+class ProcessLost(TrainingError):
+    """Another of the processes that train together has ended, or gives no sign of life."""
+
+    def __init__(self, ranks: Sequence[int], size: int, path: str, reason: str) -> None:
+        who = f"process {', '.join(map(str, ranks))} of 0 to {size - 1}" if ranks else f"one of the {size} processes"
+        again = f"aae resume {shlex.quote(path)}" if path else "aae resume RUN"
+        why = f" ({reason})" if reason else ""
+        super().__init__(
+            f"{who} has ended or gives no sign of life, so the others stop too{why}. The last checkpoint is kept. "
+            f"Go on with any number of processes: {again}, or torchrun --nproc-per-node {size} -m {again}"
+        )
+
+
+class StoppedElsewhere(AAEError):
+    """Another of the processes that train together has stopped, and has said why."""
+
+    def __init__(self, rank: int, exit_code: int) -> None:
+        super().__init__(f"process {rank} has stopped; its message says why")
+        self.exit_code = exit_code
 
 
 class StorageError(AAEError, OSError):

@@ -25,6 +25,7 @@ from aae.config import Config, Optimizer, replace, with_classification
 from aae.data import Dataset, Scaling
 from aae.data.streaming import block_order, release
 from aae.diagnosis import score
+from aae.distributed import Group
 from aae.errors import ConfigError, TrainingError
 from aae.keeping import Average, best_epoch, out_of_patience
 from aae.memory import MemoryRun
@@ -79,9 +80,11 @@ class Game:
     """Learning rates changed while training, oldest first: `step` from which it holds, `phase`, `learning_rate`."""
     yardstick: Yardstick | None = None
     """What held-out codes are measured with; made after the first epoch."""
+    group: Group | None = None
+    """The processes that train together; None: this one alone. All of them stand at the same place of the same game."""
 
     @classmethod
-    def new(cls, config: Config, data: Dataset, device: torch.device) -> Game:
+    def new(cls, config: Config, data: Dataset, device: torch.device, group: Group | None = None) -> Game:
         if config.data.hide and not data.spec.columns:
             raise ConfigError(f"data.hide = {config.data.hide} would be ignored: {data.spec.name} is not a table")
         _check_batches(config, data)
@@ -89,7 +92,9 @@ class Game:
             torch.manual_seed(config.seed)  # before the weights exist, and on the CPU whatever the device
             model = build(config, data.spec)
         model.to(device)
-        recorded = config.cuda_graphs and device.type == "cuda"
+        if group is not None:
+            group.admit(model, config.batch_size)
+        recorded = config.cuda_graphs and device.type == "cuda" and group is None
         optimizers = {
             phase.name: make_optimizer(getattr(config.optimizer, phase.name), parameters_of(model, phase), recorded)
             for phase in model.phases
@@ -97,11 +102,15 @@ class Game:
         generator = torch.Generator(device).manual_seed(config.seed)
         scaling, norms = Scaling(data.spec, device), health.weight_norms(model)
         average = Average(model, config.average) if config.average > 0 else None
-        return cls(config, data, device, model, optimizers, generator, scaling, norms=norms, average=average)
+        return cls(
+            config, data, device, model, optimizers, generator, scaling, norms=norms, average=average, group=group
+        )
 
     @classmethod
-    def restored(cls, config: Config, data: Dataset, device: torch.device, checkpoint: Checkpoint) -> Game:
-        game = cls.new(config, data, device)
+    def restored(
+        cls, config: Config, data: Dataset, device: torch.device, checkpoint: Checkpoint, group: Group | None = None
+    ) -> Game:
+        game = cls.new(config, data, device, group)
         game.load(checkpoint)
         return game
 
@@ -213,12 +222,27 @@ class Game:
 
     def training_batch(self, rows: Tensor, labelled: Tensor | None) -> Batch:
         """The batch of a step: rows under the corruption asked for, beside labelled rows if the model learns labels."""
-        batch = self.batch(rows, self.generator)
+        batch = self.shared(rows)
         self.corrupt(batch)
         if labelled is not None:
-            batch.labelled = self.batch(labelled, self.generator)
+            # fewer labelled rows than processes: each takes them all, and all compute the same
+            few = self.group is not None and len(labelled) < self.group.size
+            batch.labelled = self.batch(labelled, self.generator) if few else self.shared(labelled)
             self.corrupt(batch.labelled)
         return batch
+
+    def shared(self, rows: Tensor) -> Batch:
+        """This process's share of the rows of a step; all of them where there is one process."""
+        if self.group is None:
+            return self.batch(rows, self.generator)
+        y = None if self.labels is None else self.labels[rows.to(self.labels.device)].to(self.device)
+        share = self.group.share(len(rows), y)
+        if self.config.data.hide == 0:
+            return dataclasses.replace(self.batch(share.mine(rows), self.generator), share=share)
+        whole = self.batch(rows, self.generator)  # what is hidden is drawn for every row of the step
+        parts = {name: getattr(whole, name) for name in ("x", "y", "target", "known")}
+        parts = {name: None if values is None else share.mine(values) for name, values in parts.items()}
+        return dataclasses.replace(whole, **parts, share=share)
 
     def corrupt(self, batch: Batch) -> None:
         """Show the encoder the rows under dropout, then noise, and keep the clean ones to be reconstructed.
@@ -227,7 +251,8 @@ class Game:
         """
         corruption, x = self.config.corruption, batch.x
         if corruption.dropout > 0:
-            keep = torch.rand(*x.shape, generator=batch.generator, device=x.device) >= corruption.dropout
+            u = batch.draw(lambda n, _: torch.rand(n, *x.shape[1:], generator=batch.generator, device=batch.x.device))
+            keep = u >= corruption.dropout
             x = x * keep / (1 - corruption.dropout)
         if corruption.noise > 0:
             x = x + corruption.noise * batch.normal(*x.shape)
@@ -413,8 +438,28 @@ class Game:
         return epoch in self.measured
 
     def end_epoch(self, precision: torch.dtype) -> Row:
-        """Close the epoch: its row of the history, a frame, and sums that start again."""
+        """Close the epoch: its row of the history, a frame, and sums that start again.
+
+        Of several processes the first one measures, with the weights that all have, and the others wait for its row.
+        """
         epoch = self.step // self.steps_per_epoch
+        if self.group is None:
+            row = self.measure(epoch, precision)
+        else:
+            self.group.check_equal(self.model)
+            row = self.group.same(lambda: self.measure(epoch, precision))
+        self.norms = health.weight_norms(self.model)
+        self.history.append(row)
+        if self.config.select == "best" and best_epoch(self.history) == len(self.history) - 1:
+            chosen = self.model.state_dict() | (self.average.weights if self.average else {})
+            self.best = {name: tensor.detach().clone() for name, tensor in chosen.items()}
+        for value in self.sums.values():
+            value.zero_()  # in place: a recorded step adds to these very tensors
+        self.epoch_seconds = 0.0
+        return row
+
+    def measure(self, epoch: int, precision: torch.dtype) -> Row:
+        """The row of the history for an epoch that has just ended; its frame for the animation is kept."""
         rows = self.steps_per_epoch * self.config.batch_size
         row: Row = {
             "epoch": epoch,
@@ -434,15 +479,7 @@ class Game:
         self.model.train()
         if self.is_measured(epoch):
             row |= health.growth(self.model, self.norms)
-        self.norms = health.weight_norms(self.model)
         row["score"] = score(row)
-        self.history.append(row)
-        if self.config.select == "best" and best_epoch(self.history) == len(self.history) - 1:
-            chosen = self.model.state_dict() | (self.average.weights if self.average else {})
-            self.best = {name: tensor.detach().clone() for name, tensor in chosen.items()}
-        for value in self.sums.values():
-            value.zero_()  # in place: a recorded step adds to these very tensors
-        self.epoch_seconds = 0.0
         return row
 
 

@@ -44,8 +44,13 @@ class MemoryRun:
         if isinstance(directory, MemoryRun):
             return directory
         run = cls(directory.config, directory.data, directory.splits)
-        run._checkpoint = directory.load()
+        run._checkpoint = directory.load() if directory.steps() else None
         return run
+
+    @property
+    def saved(self) -> bool:
+        """Whether there is a checkpoint; a run that was killed before its first one has none."""
+        return self._checkpoint is not None
 
     @property
     def path(self) -> Path:
@@ -72,12 +77,16 @@ class MemoryRun:
 
     def files(self) -> dict[str, bytes]:
         """The run as named bytes; `from_files` makes an equal run of them."""
-        kept = self.load()
-        found = {f"{name}.safetensors": tensors_bytes(kept.tensors[name]) for name in TENSORS}
-        return found | {
+        found = {
             "config.json": json_bytes(self.config),
             "data.json": json_bytes(self.data),
             "splits.npz": arrays_bytes(self.splits),
+        }
+        if self._checkpoint is None:
+            return found
+        kept = self._checkpoint
+        found |= {f"{name}.safetensors": tensors_bytes(kept.tensors[name]) for name in TENSORS}
+        return found | {
             "state.json": state_bytes(kept.state),
             "history.csv": history_bytes(kept.history),
         }
@@ -89,6 +98,8 @@ class MemoryRun:
             run = cls(
                 read_state(files["config.json"]), read_state(files["data.json"]), read_arrays(files["splits.npz"])
             )
+            if "state.json" not in files:
+                return run
             state = read_state(files["state.json"])
             tensors = {name: read_tensors(files[f"{name}.safetensors"]) for name in TENSORS}
             run._checkpoint = Checkpoint(state["step"], tensors, state, read_history(files["history.csv"]))

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from aae.arithmetic import gradients_for, moved
+from aae.distributed import Share
 from aae.normalization import gathering
 
 Losses = dict[str, Tensor]
@@ -31,6 +32,9 @@ class Batch:
     are known. y: [batch] int64 class of each row, -1 unlabelled, or None.
     progress: how much of training is done, for what fades as training goes on; a 0-dim tensor in a recorded step.
     labelled: rows with known classes for the classification phase; None for a model without one.
+    share: which rows of the step these are, where several processes take a step together; None: all of them. A loss is
+    then a mean over this process's rows, and what is drawn at random is drawn for all rows of the step by every
+    process, so that all generators move alike: draw with `normal` and `draw`.
     """
 
     x: Tensor
@@ -40,11 +44,30 @@ class Batch:
     target: Tensor | None = None
     known: Tensor | None = None
     labelled: Batch | None = field(default=None, repr=False)
+    share: Share | None = None
     _kept: dict[str, tuple[frozenset[str], Tensor]] = field(default_factory=dict, repr=False)
 
     def normal(self, *shape: int) -> Tensor:
-        """Standard normal noise from the step's own generator."""
-        return torch.randn(*shape, generator=self.generator, device=self.x.device)
+        """Standard normal noise for each row, [batch, ...], from the step's own generator."""
+        return self.draw(lambda n, _: torch.randn(n, *shape[1:], generator=self.generator, device=self.x.device))
+
+    def draw(self, sample: Callable[[int, Tensor | None], Tensor]) -> Tensor:
+        """`sample(n, y)`, random values for n rows of the classes y [n]: one for each row of this batch, [batch, ...].
+
+        Several processes draw for all rows of the step and keep those of their own: each row gets the same values
+        however many processes there are, and no two processes the same.
+        """
+        if self.share is None:
+            return sample(len(self.x), self.y)
+        return self.share.mine(sample(self.share.rows, self.share.y))
+
+    def weighed(self, here: float | Tensor, of_all: float | Tensor) -> float | Tensor:
+        """The factor on a loss that is a mean over `here` things in this process, not over its rows.
+
+        of_all: how many such things there are in all processes together. Losses are averaged over the processes by
+        their numbers of rows; with this factor, one comes out as the mean over all the things.
+        """
+        return 1.0 if self.share is None else here / (self.share.weight * of_all)
 
     def once(self, name: str, made_by: Sequence[str], compute: Callable[[], Tensor]) -> Tensor:
         """`compute()`, or what it gave earlier in this step if no submodule in `made_by` has moved since.
@@ -140,7 +163,8 @@ def step(
     """Run the model's phases in order on one batch; return each phase's losses, unweighted, detached, on the device.
 
     Each phase computes its losses, gradients for the parameters that it updates and for nothing else, and takes its
-    own optimizer's step. With `precision` bfloat16 the products inside the networks run in bfloat16.
+    own optimizer's step. Several processes average gradients and losses before that. With `precision` bfloat16 the
+    products inside the networks run in bfloat16.
     """
     logged: dict[str, Losses] = {}
     for phase in model.phases:
@@ -153,10 +177,13 @@ def step(
         # autograd.grad it runs the hooks that distributed training relies on.
         with gradients_for(parameters):
             phase.total(losses, batch.progress).backward(inputs=parameters)
+        found = {name: loss.detach() for name, loss in losses.items()}
+        if batch.share is not None:
+            found = batch.share.group.average(parameters, found, batch.share.weight)
         optimizers[phase.name].step()
         moved(parameters)
         batch.moved(phase.updates)
-        logged[phase.name] = {name: loss.detach() for name, loss in losses.items()}
+        logged[phase.name] = found
     return logged
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import signal
 import threading
@@ -14,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from aae.capture import stepper
-from aae.checkpoint import RunDirectory
+from aae.checkpoint import Checkpoint, RunDirectory
 from aae.config import Config, check, from_dict, learns_labels, plain, replace, to_dict
 from aae.data import MEMORY, Dataset, Splits, dataset, load
 from aae.diagnosis import LASTING, Verdict, diagnose
-from aae.errors import DataError, Interrupted, RunError
+from aae.distributed import Group
+from aae.errors import ConfigError, DataError, Interrupted, RunError
 from aae.game import Game, Row, sized
 from aae.hardware import device_of, float32_products, keep_freed_memory, precision_of, using_threads
 from aae.inference import Run
@@ -56,6 +58,7 @@ def train(
     data: Any = None,
     listener: Listener | None = None,
     steer: Steer | None = None,
+    group: Group | None = None,
 ) -> Run:
     """Train a model in a new run directory and return the run.
 
@@ -64,6 +67,8 @@ def train(
     (arrays, tensors, ...), or a pair of rows and labels. With fewer training rows than `batch_size`, a step takes all.
     listener: called with a `Progress` after every step.
     steer: called after every step as well, with what may then be changed; see `Steer`.
+    group: the processes that train together, each of which calls this with the same settings; see `aae.distributed`.
+    The first one writes the run, and the others return it from memory. They cannot be steered.
 
     Raises ConfigError, DataError, RunError and StorageError before anything is trained; TrainingError if a loss is no
     longer finite; Interrupted after Ctrl-C or SIGTERM, when everything so far has been saved.
@@ -74,13 +79,12 @@ def train(
     config = sized(replace(config, {"data.source": source}), data)
     config = dataclasses.replace(config, prior=with_content(config.prior))
     path = free_directory(config.recipe) if out is None else Path(out)
-    device = device_of(config.device)
+    device = device_of(config.device) if group is None else group.device(config.device)
     precision_of(config.precision, device)  # refused here rather than after a directory was made
-    game = Game.new(config, data, device)
-    directory = RunDirectory.create(
-        path,
-        *_record(config, data),
-    )
+    _check_processes(group, data, steer)
+    game = Game.new(config, data, device, group)
+    record = _record(config, data)
+    directory = MemoryRun(*record) if group is not None and not group.first else RunDirectory.create(path, *record)
     return _continue(directory, game, listener, steer)
 
 
@@ -115,22 +119,54 @@ def train_in_memory(
 
 
 def resume(
-    path: str | Path, *, data: Dataset | None = None, listener: Listener | None = None, steer: Steer | None = None
+    path: str | Path,
+    *,
+    data: Dataset | None = None,
+    listener: Listener | None = None,
+    steer: Steer | None = None,
+    group: Group | None = None,
 ) -> Run:
     """Continue a run from its last checkpoint to the end; a finished run is returned as it is.
 
-    Raises RunError if the data has changed since the run began, beside what `train` raises.
+    With `group`, any number of processes goes on with what any other number has begun; else as `train`. Raises
+    RunError if the data has changed since the run began, beside what `train` raises.
     """
-    directory = RunDirectory.open(path)
-    checkpoint = directory.load() if directory.steps() else None  # None: killed before the first one was saved
+    directory, checkpoint = _begun(path, group)
     if checkpoint is not None and checkpoint.state["finished"]:
-        return Run.load(path)
+        return Run(directory)
     config = from_dict(Config, directory.config)
     data = load(config.data) if data is None else data
-    check_same_data(directory, data)
-    device = device_of(config.device)
-    game = Game.restored(config, data, device, checkpoint) if checkpoint else Game.new(config, data, device)
-    return _continue(directory, game, listener, steer)
+    if group is None or group.first:
+        check_same_data(directory, data)
+    device = device_of(config.device) if group is None else group.device(config.device)
+    _check_processes(group, data, steer)
+    if checkpoint is None:
+        return _continue(directory, Game.new(config, data, device, group), listener, steer)
+    return _continue(directory, Game.restored(config, data, device, checkpoint, group), listener, steer)
+
+
+def _begun(path: str | Path, group: Group | None) -> tuple[RunDirectory | MemoryRun, Checkpoint | None]:
+    """A run and its last checkpoint; None: killed before the first one was saved.
+
+    Of several processes the first one reads the run, and sends it to the others, which need not see its disk.
+    """
+    if group is None:
+        directory = RunDirectory.open(path)
+        return directory, directory.load() if directory.steps() else None
+    opened = RunDirectory.open(path) if group.first else None
+    files = MemoryRun.of(opened).files() if opened is not None else {}
+    sent = {name: group.sent(files.get(name, b"")) for name in group.same(lambda: list(files))}
+    run = MemoryRun.from_files(sent)
+    return run if opened is None else opened, run.load() if run.saved else None
+
+
+def _check_processes(group: Group | None, data: Dataset, steer: Steer | None) -> None:
+    """Refuse what several processes cannot do together, and data that is not the same in all of them."""
+    if group is None:
+        return
+    if steer is not None:
+        raise ConfigError(f"training in {group.size} processes cannot be steered; use one, or leave `steer` out")
+    group.same_data(data.fingerprint)
 
 
 def free_directory(name: str, parent: str | Path = "runs") -> Path:
@@ -194,22 +230,34 @@ def _check_labels(config: Config, data: Dataset) -> None:
             )
 
 
-def _continue(directory: RunDirectory, game: Game, listener: Listener | None, steer: Steer | None) -> Run:
+def _continue(directory: RunDirectory | MemoryRun, game: Game, listener: Listener | None, steer: Steer | None) -> Run:
     """Train from where `game` stands to the end, saving as it goes."""
     keep_freed_memory()
+    if game.group is not None:
+        game.group.path = game.group.same(lambda: str(directory.path))
     exact = float32_products(game.config.precision, game.device)
-    with directory.lock(), using_threads(game.config.threads), exact, Stop() as stop:
+    locked = directory.lock() if isinstance(directory, RunDirectory) else contextlib.nullcontext()
+    with locked, using_threads(game.config.threads), exact, Stop() as stop:
         if game.step == 0:
             game.keep_frame(0)
-            game.save(directory)  # a run can be resumed from its first moment
+            _save(directory, game)  # a run can be resumed from its first moment
         _loop(directory, game, listener, steer, stop)
-    return Run.load(directory.path, device=game.config.device)
+    return Run(directory, game.config.device)
+
+
+def _save(directory: RunDirectory | MemoryRun, game: Game) -> None:
+    """Save the run where this process keeps it; several processes all stand at one place, so the first one's will do.
+
+    The others keep what they end with.
+    """
+    if game.group is None or game.group.first or game.finished:
+        game.save(directory)
 
 
 def _loop(
     directory: RunDirectory | MemoryRun, game: Game, listener: Listener | None, steer: Steer | None, stop: Stop
 ) -> None:
-    config, precision = game.config, precision_of(game.config.precision, game.device)
+    config, precision, group = game.config, precision_of(game.config.precision, game.device), game.group
     take = stepper(game, precision)
     saved = looked = started = time.perf_counter()
     while not game.finished:
@@ -237,11 +285,14 @@ def _loop(
                     game.save(directory)
                     saved = time.perf_counter()
                 started = time.perf_counter()  # a pause is no time spent training
-            if stop.signal or game.finished or now - saved >= config.save_every:
-                game.save(directory)
+            asked = stop.signal if group is None else group.stopping(stop.signal)
+            if asked or game.finished or now - saved >= config.save_every:
+                _save(directory, game)
                 saved = started = time.perf_counter()
-            if stop.signal and not game.finished:
-                raise Interrupted(stop.signal, directory.path, game.step, game.steps)
+            if asked and not game.finished:
+                if group is not None:
+                    group.wait()  # until it is saved
+                raise Interrupted(asked, directory.path if group is None else Path(group.path), game.step, game.steps)
 
 
 class Stop:

@@ -16,6 +16,7 @@ from typing import Any
 import tyro
 
 from aae import __version__
+from aae.cli.failing import alone, one_speaks, tell
 from aae.cli.looking import doctor, evaluate, explore, list_priors, list_recipes, report
 from aae.cli.measuring import bench, reproduce
 from aae.cli.options import (
@@ -25,7 +26,7 @@ from aae.cli.sharing import card, export, pull, push
 from aae.cli.training import resume, train
 from aae.cli.tuning import tune
 from aae.cli.using import decode, encode, impute, predict, reconstruct, restyle, sample
-from aae.errors import AAEError, ConfigError, Interrupted
+from aae.errors import AAEError, ConfigError
 
 EXIT_CODES = """exit codes:
   0    done
@@ -70,13 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():  # which puts back what the caller had
             warnings.showwarning = _show_warning
-            return _dispatch(given)
-    except AAEError as error:
-        return _fail(str(error), error.exit_code)
-    except Interrupted as stopped:
-        return _fail(str(stopped), stopped.exit_code)
-    except KeyboardInterrupt:
-        return _fail("stopped by Ctrl-C", 130)
+            with one_speaks():
+                return _dispatch(given)
+    except (AAEError, KeyboardInterrupt) as error:
+        return tell(error)
     except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -94,6 +92,8 @@ def _dispatch(given: list[str]) -> int:
         near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
         raise ConfigError(f'unknown command "{name}"; ' + (f'did you mean "{near[0]}"?' if near else "see aae --help"))
     command = COMMANDS[name]
+    if command not in (train, resume):
+        alone(name)
     try:
         if command in (train, tune):  # whose defaults are those of a recipe
             command(rest)
@@ -121,11 +121,6 @@ def _help() -> str:
             EXIT_CODES,
         ]
     )
-
-
-def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"aae: {message}\n")
-    return code
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from aae import config, recipes
+from aae import config, ranks, recipes
+from aae.cli.failing import tell
 from aae.cli.options import (
     Compare,
     DataDir,
@@ -21,6 +22,7 @@ from aae.cli.options import (
     say,
 )
 from aae.config import Config
+from aae.errors import ConfigError
 
 if TYPE_CHECKING:
     from aae.data import Dataset
@@ -55,25 +57,41 @@ def train(arguments: Sequence[str]) -> None:
     base, rest = base_of(list(arguments))
     chosen = tyro.cli(Train, args=rest, default=Train(settings=base), prog="aae train [RECIPE]")
     settings = config.resolve(base, chosen.settings, written=settings_named(rest))
+    _refuse_live(chosen.live)
     from aae import training
     from aae.data import load
-    from aae.game import batch_size
+    from aae.distributed import processes
     from aae.progress import Console
 
-    console = Console(chosen.quiet)
-    data = load(settings.data)
-    console.say(*data.notes)
-    if (rows := batch_size(settings, data)) < settings.batch_size:
-        console.say(
-            f"batch_size = {settings.batch_size} is more than the {rows} training rows: a step takes all of them"
-        )
     if chosen.dry_run:
-        return _dry_run(settings, data)
-    out = chosen.out or training.free_directory(settings.recipe)
-    live = live_page(out, data) if chosen.live else None
-    with console.training() as listener:
-        run = training.train(settings, out, data=data, listener=listener, steer=None if live is None else live.steer)
-    finish(run, data, console, chosen.compare, live)
+        where = ranks.place()
+        return _dry_run(settings, load(settings.data)) if where is None or where.rank == 0 else None
+    with processes(tell) as group:
+        console = Console(chosen.quiet or not (group is None or group.first))
+        data = load(settings.data) if group is None else group.in_turn(lambda: load(settings.data))
+        console.say(*data.notes, *_size_notes(settings, data))
+        out = chosen.out or training.free_directory(settings.recipe)
+        live = live_page(out, data) if chosen.live else None
+        steer = None if live is None else live.steer
+        with console.training() as listener:
+            run = training.train(settings, out, data=data, listener=listener, steer=steer, group=group)
+    if group is None or group.first:
+        finish(run, data, console, chosen.compare, live)
+
+
+def _size_notes(settings: Config, data: Dataset) -> list[str]:
+    """That a step has fewer rows than asked for, where it has."""
+    from aae.game import batch_size
+
+    rows = batch_size(settings, data)
+    if rows >= settings.batch_size:
+        return []
+    return [f"batch_size = {settings.batch_size} is more than the {rows} training rows: a step takes all of them"]
+
+
+def _refuse_live(live: bool) -> None:
+    if live and ranks.place() is not None:
+        raise ConfigError("--live steers one process; leave torchrun out, or --live")
 
 
 def _dry_run(settings: Config, data: Dataset) -> None:
@@ -89,17 +107,25 @@ def resume(
     run: RunPath, /, data_dir: DataDir = None, compare: Compare = True, quiet: Quiet = False, live: LiveFlag = False
 ) -> None:
     """Continue a run that was stopped, to the same weights as if it never had been; then report."""
+    _refuse_live(live)
     from aae import training
     from aae.checkpoint import RunDirectory
+    from aae.distributed import processes
     from aae.progress import Console
 
-    console = Console(quiet)
-    settings = config.from_dict(Config, RunDirectory.open(run).config)
-    data = data_again(settings, data_dir)
-    link = live_page(run, data) if live else None
-    with console.training() as listener:
-        trained = training.resume(run, data=data, listener=listener, steer=None if link is None else link.steer)
-    finish(trained, data, console, compare, link)
+    def settings() -> dict[str, Any]:
+        return RunDirectory.open(run).config
+
+    with processes(tell) as group:
+        console = Console(quiet or not (group is None or group.first))
+        written = config.from_dict(Config, settings() if group is None else group.same(settings))
+        data = data_again(written, data_dir) if group is None else group.in_turn(lambda: data_again(written, data_dir))
+        link = live_page(run, data) if live else None
+        steer = None if link is None else link.steer
+        with console.training() as listener:
+            trained = training.resume(run, data=data, listener=listener, steer=steer, group=group)
+    if group is None or group.first:
+        finish(trained, data, console, compare, link)
 
 
 def base_of(arguments: list[str]) -> tuple[Config, list[str]]:

@@ -77,26 +77,27 @@ class AAE(Model):
         return {"reconstruction": self.error(self.decoder, self.sample_codes(batch), batch)}
 
     def discriminator_losses(self, batch: Batch) -> Losses:
-        y = self.labels(batch)
-        real = self.seen(self.prior.sample(len(batch.x), y, batch.generator), batch)
+        real = batch.draw(lambda n, y: self.prior.sample(n, self.labels(n, y, batch.x.device), batch.generator))
+        real = self.seen(real, batch)
         fake = self.seen(self.sample_codes(batch).detach(), batch)
-        return adversary.discriminator_losses(self.discriminate(y), real, fake, self.game)
+        return adversary.discriminator_losses(self.discriminate(batch), real, fake, self.game)
 
     def generator_losses(self, batch: Batch) -> Losses:
         fake = self.seen(self.sample_codes(batch), batch)
-        return adversary.generator_losses(self.discriminate(self.labels(batch)), fake, self.game)
+        return adversary.generator_losses(self.discriminate(batch), fake, self.game)
 
-    def labels(self, batch: Batch) -> Tensor | None:
-        """The classes that the discriminator is told, [batch] with -1 for unlabelled; None if it sees codes alone."""
+    def labels(self, n: int, y: Tensor | None, device: torch.device) -> Tensor | None:
+        """The classes that the discriminator is told, [n] with -1 for unlabelled; None if it sees codes alone."""
         if not self.classes:
             return None
-        return torch.full((len(batch.x),), -1, device=batch.x.device) if batch.y is None else batch.y
+        return torch.full((n,), -1, device=device) if y is None else y
 
-    def discriminate(self, y: Tensor | None) -> adversary.Discriminate:
-        """The discriminator for rows of these classes, y [batch]: codes [batch or twice that, latent] to logits.
+    def discriminate(self, batch: Batch) -> adversary.Discriminate:
+        """The discriminator for the rows of a batch: codes [batch or twice that, latent] to logits.
 
         Prior samples and codes are shown to it together, one after the other, and row i of both has the class y[i].
         """
+        y = self.labels(len(batch.x), batch.y, batch.x.device)
         if y is None:
             return self.discriminator
         one_hot = torch.nn.functional.one_hot(torch.where(y < 0, self.classes, y), self.classes + 1)
@@ -109,7 +110,8 @@ class AAE(Model):
     def joint_losses(self, batch: Batch) -> Losses:
         losses = self.reconstruction_losses(batch) | self.generator_losses(batch)
         if self.game.balance == "gradients" and self.training and torch.is_grad_enabled():
-            self.balance.observe(self.weight * losses["reconstruction"], losses["generator"], self.sample_codes(batch))
+            pulls = self.weight * losses["reconstruction"], losses["generator"]
+            self.balance.observe(*pulls, self.sample_codes(batch), batch)
         return losses
 
     def fooling(self, progress: Progress) -> float | Tensor:

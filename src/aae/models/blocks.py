@@ -56,10 +56,12 @@ def discriminator_losses(
 ) -> Losses:
     """Both discriminators' losses on codes (class probabilities, style), which are taken as they are."""
     y, z = (block.detach() for block in codes)
-    n, classes = y.shape
+    classes = y.shape[1]
     std = class_std(classes)
-    real_z = adversary.seen(prior.sample(n, generator=batch.generator), prior.spread, game, batch)
-    real_y = adversary.seen(one_hot(n, classes, batch.generator), std, game, batch)
+    samples = batch.draw(lambda n, _: prior.sample(n, generator=batch.generator))
+    real_z = adversary.seen(samples, prior.spread, game, batch)
+    real_y = batch.draw(lambda n, _: one_hot(n, classes, batch.generator))
+    real_y = adversary.seen(real_y, std, game, batch)
     fake_z, fake_y = adversary.seen(z, prior.spread, game, batch), adversary.seen(y, std, game, batch)
     return adversary.discriminator_losses(style, real_z, fake_z, game, STYLE) | adversary.discriminator_losses(
         category, real_y, fake_y, game, CLASS
@@ -93,4 +95,8 @@ def classification_losses(encoder: Encoder, batch: Batch, classes: int) -> Losse
         return {}
     with gathering(()):  # a few rows, seen in every step, do not stand for all of them
         logits = wide(encoder(rows.x)[:, :classes])
-    return {"classification": F.cross_entropy(logits, rows.y, ignore_index=-1)}
+    loss = F.cross_entropy(logits, rows.y, ignore_index=-1)
+    if rows.share is None or rows.share.y is None:
+        return {"classification": loss}
+    here, of_all = ((y >= 0).sum() for y in (rows.y, rows.share.y))
+    return {"classification": loss * batch.weighed(here, of_all)}

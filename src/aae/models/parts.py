@@ -115,7 +115,7 @@ def reconstruction_error(config: Config) -> ReconstructionLoss:
     """
     chosen = config.reconstruction
 
-    def error(decoder: Decoder, z: Tensor, batch: Batch) -> Tensor:
+    def compared(decoder: Decoder, z: Tensor, batch: Batch) -> Tensor:
         output, x, known = decoder(z), batch.x if batch.target is None else batch.target, batch.known
         if decoder.heads is not None:
             costs = decoder.heads.costs(output, x, chosen.loss, getattr(decoder, "log_std", None))
@@ -126,5 +126,14 @@ def reconstruction_error(config: Config) -> ReconstructionLoss:
             return objectives.gaussian_nll(decoder.mean(output), x, decoder.log_std, chosen.reduction, known)
         compare = objectives.mse if chosen.loss == "mse" else objectives.l1
         return compare(decoder.mean(output), x, chosen.reduction, known)
+
+    def error(decoder: Decoder, z: Tensor, batch: Batch) -> Tensor:
+        loss = compared(decoder, z, batch)
+        if batch.share is None or batch.known is None or chosen.reduction == "sum":
+            return loss
+        known = batch.known if decoder.heads is None else decoder.heads.known(batch.known)
+        assert known is not None
+        here = known.sum()
+        return loss * batch.weighed(here, batch.share.group.total(here).clamp_min(1))
 
     return error

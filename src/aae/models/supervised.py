@@ -72,7 +72,8 @@ class Supervised(Model):
         return torch.cat([z, known.to(z.dtype)], dim=1)
 
     def discriminator_losses(self, batch: Batch) -> Losses:
-        real = self.seen(self.prior.sample(len(batch.x), generator=batch.generator), batch)
+        real = batch.draw(lambda n, _: self.prior.sample(n, generator=batch.generator))
+        real = self.seen(real, batch)
         fake = self.seen(self.sample_codes(batch).detach(), batch)
         return adversary.discriminator_losses(self.discriminator, real, fake, self.game)
 
