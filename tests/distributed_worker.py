@@ -107,9 +107,8 @@ def compare(name: str, steps: int, group: Group) -> dict[str, Any]:
         alone, _ = run(config, data, steps, None)
         ours, theirs = game.model.state_dict(), alone.model.state_dict()
         found["apart"] = max((ours[key] - theirs[key]).abs().max().item() for key in ours)
-        found["moved"] = not all(
-            torch.equal(a, b) for a, b in zip(ours.values(), run(config, data, 0, None)[0].weights().values())
-        )
+        begun = run(config, data, 0, None)[0].model.state_dict()
+        found["moved"] = not all(torch.equal(ours[key], begun[key]) for key in ours)
         found["losses"] = max(abs(v.item() - alone.sums[k].item()) / steps for k, v in game.sums.items())
         found["generator"] = torch.equal(game.generator.get_state(), alone.generator.get_state())
     return found
@@ -122,8 +121,7 @@ def shares(group: Group) -> dict[str, Any]:
     for epoch in (0, 1):
         batch = game.shared(game.order(epoch)[:33])
         assert batch.share is not None
-        prior = game.model.prior  # type: ignore[union-attr]
-        drawn = batch.draw(lambda n, _, batch=batch: prior.sample(n, generator=batch.generator))
+        drawn = batch.draw(lambda n, _: game.model.prior.sample(n, generator=game.generator))  # type: ignore
         mine = {"x": batch.x.tolist(), "noise": batch.normal(len(batch.x), 2).tolist(), "prior": drawn.tolist()}
         everyones: list[Any] = [None] * group.size
         dist.all_gather_object(everyones, mine)
