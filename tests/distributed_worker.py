@@ -1,6 +1,6 @@
 """What each process does in test_distributed.py: train every kind of model together, and say how it went.
 
-    python distributed_worker.py FOLDER STEPS VARIANT ...
+    python distributed_worker.py FOLDER VARIANT=STEPS ...
 
 The first process writes FOLDER/found.json, and compares each model with one that it trains alone.
 """
@@ -20,7 +20,7 @@ import torch.distributed as dist
 from conftest import tiny
 
 import aae
-from aae.config import Config, Data, replace, to_dict
+from aae.config import Config, Data, replace
 from aae.data import Dataset, dataset, load
 from aae.distributed import Group, processes
 from aae.errors import AAEError
@@ -49,6 +49,7 @@ VARIANTS = {
     "few-labels": tiny(model__kind="semi-supervised", data__labelled=10),
     "one-label": tiny(model__kind="semi-supervised", labelled_batch_size=1),
     "clustering": tiny(model__kind="clustering", model__clusters=4),
+    "dimension-reduction": tiny(model__kind="dimension-reduction", labelled_batch_size=31),
     "autoencoder": tiny(model__kind="autoencoder"),
     "vae": tiny(model__kind="vae", prior__kind="gaussian"),
     "gaps": tiny(data__hide=0.2),
@@ -158,26 +159,26 @@ def refused(group: Group) -> dict[str, str]:
 def whole_runs(group: Group, folder: Path) -> None:
     """One run from begin to end, and one that began alone and is stopped here in its middle."""
     data = rows(Config().data)
-    aae.train(tiny(select="best", patience=2), folder / "two", data=data, group=group)
+    aae.train(tiny(select="best", patience=2, precision="fp32"), folder / "two", data=data, group=group)
     assert group.path == str(folder / "two")
     from test_training import stop_at
 
     try:
-        aae.resume(folder / "one-two-one", data=data, listener=stop_at(14), group=group)
+        aae.resume(folder / "one-two-one", data=data, listener=stop_at(7), group=group)
         raise AssertionError("it should have been stopped")
     except KeyboardInterrupt:
         pass
 
 
 def main() -> None:
-    folder, steps, names = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    folder, wanted = Path(sys.argv[1]), dict(argument.split("=") for argument in sys.argv[2:])
     torch.set_num_threads(1)
-    found: dict[str, Any] = {"config": to_dict(tiny())}
+    found: dict[str, Any] = {}
     with processes() as group:
         assert group is not None
-        for name in names:
-            found[name] = compare(name, steps, group)
-        if "aae-33-rows" in names:
+        for name, steps in wanted.items():
+            found[name] = compare(name, int(steps), group)
+        if "aae-33-rows" in wanted:
             found |= {"shares": shares(group), "refused": refused(group)}
             whole_runs(group, folder)
         if group.first:

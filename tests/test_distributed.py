@@ -27,13 +27,14 @@ from aae.errors import ConfigError, Interrupted, ProcessLost
 from aae.phases import Batch
 
 WORKER = str(TESTS / "distributed_worker.py")
-QUICK = ("aae-33-rows", "joint-balanced", "few-labels", "gaps")
+QUICK = {"aae-33-rows": 100, "joint-balanced": 25, "few-labels": 10, "gaps": 10}
+"""Variants of distributed_worker.py, and how many steps they train."""
 CLOCK = ("seconds", "samples_per_second")
 TOLERANCE = 1e-6
 
 
-def train_together(folder: Path, steps: int, *names: str) -> dict[str, Any]:
-    for code, said, errors in together([WORKER, str(folder), str(steps), *names]):
+def train_together(folder: Path, wanted: dict[str, int]) -> dict[str, Any]:
+    for code, said, errors in together([WORKER, str(folder), *(f"{name}={steps}" for name, steps in wanted.items())]):
         assert (code, said, errors) == (0, "", "")
     return json.loads((folder / "found.json").read_text())
 
@@ -43,14 +44,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory, digits: Dataset) -> Path:
     """With a run that was begun alone, and stopped."""
     made = tmp_path_factory.mktemp("together")
     with pytest.raises(Interrupted):
-        aae.train(tiny(), made / "one-two-one", data=digits, listener=stop_at(5))
+        aae.train(tiny(precision="fp32"), made / "one-two-one", data=digits, listener=stop_at(5))
     return made
 
 
 @pytest.fixture(scope="module")
 def found(folder: Path) -> dict[str, Any]:
     """What two processes found out together; see distributed_worker.py."""
-    return train_together(folder, 100, *QUICK)
+    return train_together(folder, QUICK)
 
 
 def check(said: dict[str, Any]) -> None:
@@ -68,15 +69,14 @@ def test_two_processes_with_half_the_batch_equal_one_with_the_whole(name: str, f
 
 @pytest.mark.slow
 def test_so_do_all_models(tmp_path: Path) -> None:
-    said = train_together(tmp_path, 30, *sorted(set(VARIANTS) - set(QUICK)))
-    for name in set(VARIANTS) - set(QUICK):
-        check(said[name])
+    for said in train_together(tmp_path, dict.fromkeys(VARIANTS.keys() - QUICK.keys(), 30)).values():
+        check(said)
 
 
 @pytest.mark.slow
 def test_networks_are_the_same_in_both_after_a_thousand_steps(tmp_path: Path) -> None:
-    said = train_together(tmp_path, 1000, "joint", "spectral", "semi-supervised", "vae")
-    assert all(said[name]["compared"] == said[name]["phases"] >= 1000 for name in said if name != "config")
+    said = train_together(tmp_path, dict.fromkeys(("joint", "spectral", "semi-supervised", "vae"), 1000))
+    assert all(model["compared"] == model["phases"] >= 1000 for model in said.values())
 
 
 def test_rows_are_disjoint_and_shuffled_anew_and_noise_is_each_processs_own(
@@ -106,22 +106,23 @@ def test_what_processes_cannot_share_is_refused(found: dict[str, Any]) -> None:
 
 def test_a_whole_run_is_that_of_one_process(found: dict[str, Any], folder: Path, digits: Dataset) -> None:
     """The history too: the losses of training are over the rows of both, what is measured is measured once."""
-    alone = aae.train(tiny(select="best", patience=2), folder / "alone", data=digits)
+    alone = aae.train(tiny(select="best", patience=2, precision="fp32"), folder / "alone", data=digits)
     both = aae.Run.load(folder / "two")
     assert both.finished
     for a, b in zip(alone.history, both.history, strict=True):
         assert a.keys() == b.keys()
         for key in a.keys() - set(CLOCK):
-            assert b[key] == pytest.approx(a[key], rel=2e-3, abs=1e-5), key
+            loss = key.endswith(("_train", "_validation", "_test"))  # others count codes beside a border too
+            assert b[key] == pytest.approx(a[key], rel=1e-4 if loss else 0.1, abs=1e-5), key
     assert apart(folder / "alone", folder / "two") < 1e-5
     assert sorted(both.frames) == [0, 1, 2]
 
 
 def test_a_run_goes_on_with_one_process_two_and_one(found: dict[str, Any], folder: Path, digits: Dataset) -> None:
-    state = json.loads(next((folder / "one-two-one" / "checkpoints").glob("step-*14/state.json")).read_text())
-    assert state["step"] == 14
+    stopped = max(int(path.name[5:14]) for path in (folder / "one-two-one" / "checkpoints").iterdir())
+    assert 7 <= stopped < 20  # at the first step at which the processes asked each other
     aae.resume(folder / "one-two-one", data=digits)
-    aae.train(tiny(), folder / "whole", data=digits)
+    aae.train(tiny(precision="fp32"), folder / "whole", data=digits)
     assert apart(folder / "one-two-one", folder / "whole") < TOLERANCE
 
 
@@ -136,7 +137,7 @@ def test_a_mistake_is_told_once(tmp_path: Path) -> None:
     assert [code for code, _, _ in ends] == [3, 3]
     said = [errors for _, _, errors in ends if errors]
     assert len(said) == 1
-    assert said[0].startswith("aae: there is no ")
+    assert said[0].startswith("aae: --data ")
     assert all(not out for _, out, _ in ends)
 
 
@@ -147,6 +148,7 @@ def test_other_commands_and_the_live_page_are_for_one_process(monkeypatch: pytes
 
     assert main(["evaluate", "somewhere"]) == 2
     assert main(["train", "--live"]) == 2
+    assert "torchrun started 2" in capsys.readouterr().err
     monkeypatch.delenv("LOCAL_RANK")
     assert main(["train"]) == 2
     monkeypatch.setenv("LOCAL_RANK", "none")

@@ -276,10 +276,10 @@ class Group:
             for number in (signal.SIGINT, signal.SIGTERM):  # torchrun sends one as soon as the first process ends
                 signal.signal(number, signal.SIG_IGN)
         lost = isinstance(error, (StoppedElsewhere, ProcessLost))
+        self._watch.stop()
         with contextlib.suppress(RuntimeError):
             self._store.set(f"left/{self.rank}", str(code))
         if tell is None:
-            self._watch.stop()
             if not lost:
                 gc.collect()
                 dist.destroy_process_group()
@@ -288,6 +288,9 @@ class Group:
             code = tell(error)
             with contextlib.suppress(RuntimeError):
                 self._store.set("said", "1")
+                if self.first and not lost and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+                    others = [f"left/{rank}" for rank in range(1, self.size)]
+                    self._store.wait(others, timedelta(seconds=10))  # the store that they ask ends with this process
         else:
             with contextlib.suppress(RuntimeError):
                 self._store.wait(["said"], timedelta(seconds=10))
@@ -353,7 +356,7 @@ class _Watch(threading.Thread):
         self._rank, self._size = rank, size
         self._missed = dict.fromkeys((r for r in range(size) if r != rank), 0)
         self._seen: list[bytes] = []
-        self._beats = 0
+        self._beats = self._left = 0
         self._done = threading.Event()
 
     def start(self) -> None:
@@ -364,6 +367,10 @@ class _Watch(threading.Thread):
     def run(self) -> None:
         while not self._done.wait(BEAT):
             self._look()
+            if self._left and not self._done.wait(3 * BEAT):  # the main thread has had its time to notice
+                with contextlib.suppress(RuntimeError):
+                    self._store.set(f"left/{self._rank}", str(self._left))
+                _end(self._left)
             gone = [rank for rank, missed in self._missed.items() if missed >= MISSED]
             if gone and not self._done.is_set():
                 if _claim(self._store, self._rank):
@@ -378,6 +385,9 @@ class _Watch(threading.Thread):
         try:
             self._beat()
             now = self._store.multi_get([f"beat/{rank}" for rank in range(self._size)])
+            for rank in self._missed:
+                if self._store.check([f"left/{rank}"]):
+                    self._left = int(self._store.get(f"left/{rank}"))
         except RuntimeError:  # the store is gone, and with it the process or the machine that kept it
             now = self._seen
         for rank in self._missed:

@@ -7,9 +7,13 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
+from typing import TextIO
 
 from aae import ranks
 from aae.errors import AAEError, ConfigError, Interrupted, StoppedElsewhere
+
+_errors: list[TextIO] = []
+"""Where errors go in a process that is silent."""
 
 
 def tell(error: BaseException) -> int:
@@ -18,14 +22,22 @@ def tell(error: BaseException) -> int:
         return fail(str(error), error.exit_code)
     if isinstance(error, KeyboardInterrupt):
         return fail("stopped by Ctrl-C", 130)
-    traceback.print_exception(error, file=sys.__stderr__)
+    with heard():
+        traceback.print_exception(error)
     return 1
 
 
 def fail(message: str, code: int) -> int:
-    stream = sys.__stderr__ if ranks.place() and sys.__stderr__ else sys.stderr  # also where others are to be silent
-    stream.write(f"aae: {message}\n")
+    with heard():
+        sys.stderr.write(f"aae: {message}\n")
     return code
+
+
+@contextlib.contextmanager
+def heard() -> Iterator[None]:
+    """What goes wrong is said also by a process that is otherwise silent."""
+    with contextlib.redirect_stderr(_errors[-1]) if _errors else contextlib.nullcontext():
+        yield
 
 
 def alone(command: str) -> None:
@@ -44,6 +56,8 @@ def one_speaks() -> Iterator[None]:
     where = ranks.place()
     with contextlib.ExitStack() as silent, open(os.devnull, "w", encoding="utf-8") as nowhere:
         if where is not None and where.rank > 0:
+            _errors.append(sys.stderr)
+            silent.callback(_errors.pop)
             silent.enter_context(contextlib.redirect_stdout(nowhere))
             silent.enter_context(contextlib.redirect_stderr(nowhere))
         try:
