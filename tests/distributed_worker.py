@@ -48,6 +48,8 @@ VARIANTS = {
     "semi-supervised": tiny(model__kind="semi-supervised", labelled_batch_size=31, corruption__noise=0.3),
     "few-labels": tiny(model__kind="semi-supervised", data__labelled=10),
     "one-label": tiny(model__kind="semi-supervised", labelled_batch_size=1),
+    "moved": tiny(model__kind="semi-supervised", consistency__kind="moved"),
+    "adversarial": tiny(model__kind="clustering", model__clusters=4, consistency__kind="adversarial"),
     "clustering": tiny(model__kind="clustering", model__clusters=4),
     "dimension-reduction": tiny(model__kind="dimension-reduction", labelled_batch_size=31),
     "autoencoder": tiny(model__kind="autoencoder"),

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from aae.arithmetic import gradients_for
 from aae.config import Config, Consistency, DataSpec
+from aae.distributed import Share
 from aae.errors import ConfigError
 from aae.networks import Encoder
 from aae.normalization import gathering
@@ -47,7 +48,7 @@ def phase(encoder: Encoder, classes: int, config: Config, spec: DataSpec) -> tup
         with torch.no_grad():
             target = logits(x).softmax(1)
         if chosen.kind == "moved":
-            changed = moved(x.view(-1, *spec.shape), chosen, batch.generator).flatten(1)
+            changed = moved(x.view(-1, *spec.shape), chosen, batch.generator, batch.share).flatten(1)
         else:
             changed = x + most_changing(logits, x, target, chosen.radius, batch)
         divergence = F.kl_div(logits(changed).log_softmax(1), target, reduction="none").sum(1)
@@ -57,14 +58,17 @@ def phase(encoder: Encoder, classes: int, config: Config, spec: DataSpec) -> tup
     return (Phase("consistency", ("encoder",), losses, {"consistency": chosen.weight}),)
 
 
-def moved(images: Tensor, chosen: Consistency, generator: torch.Generator) -> Tensor:
+def moved(images: Tensor, chosen: Consistency, generator: torch.Generator, share: Share | None = None) -> Tensor:
     """Each picture turned, shifted and zoomed by amounts of its own: [batch, h, w] or [batch, c, h, w].
 
     The amounts are uniform up to `rotation` degrees, `shift` pixels and `zoom` times the size, either way. Values
-    between pixels are bilinear; what comes in from outside is the nearest pixel of the border.
+    between pixels are bilinear; what comes in from outside is the nearest pixel of the border. share: which pictures of
+    a step these are, where several processes share them; the amounts are drawn for all.
     """
     n, (height, width) = len(images), images.shape[-2:]
-    turn, across, down, size = (2 * torch.rand(4, n, generator=generator, device=images.device) - 1).unbind()
+    drawn = torch.rand(4, n if share is None else share.rows, generator=generator, device=images.device)
+    drawn = drawn if share is None else share.mine(drawn.t()).t()
+    turn, across, down, size = (2 * drawn - 1).unbind()
     angle, scale = turn * math.radians(chosen.rotation), 1 + size * chosen.zoom
     cosine, sine = angle.cos() * scale, angle.sin() * scale
     dx, dy = across * chosen.shift * 2 / width, down * chosen.shift * 2 / height
