@@ -53,6 +53,8 @@ VARIANTS = {
     "clustering": tiny(model__kind="clustering", model__clusters=4),
     "dimension-reduction": tiny(model__kind="dimension-reduction", labelled_batch_size=31),
     "autoencoder": tiny(model__kind="autoencoder"),
+    "wae-mmd": tiny(model__kind="wae-mmd", prior__kind="gaussian", batch_size=33),
+    "vae-mixture": tiny(model__kind="vae", prior__kind="mixture", divergence__samples=3),
     "vae": tiny(model__kind="vae", prior__kind="gaussian"),
     "gaps": tiny(data__hide=0.2),
     "gaps-sum": tiny(data__hide=0.2, reconstruction__reduction="sum"),

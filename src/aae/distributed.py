@@ -62,6 +62,18 @@ class Share:
         """Of a mean over the share, in the mean over all rows of the step."""
         return (self.last - self.first) / self.rows
 
+    def gathered(self, values: Tensor) -> Tensor:
+        """`values` of the share's rows, with those of all other processes in their places: [rows, ...].
+
+        Gradients flow back to the share's own rows, divided by its weight: a loss that every process computes from
+        the values of all rows has, averaged by these weights, the gradient that one process would give it.
+        """
+        whole = values.new_zeros(self.rows, *values.shape[1:])
+        whole[self.first : self.last] = values.detach()
+        whole = self.group.total(whole)
+        scaled = (values - values.detach()) / self.weight  # zeros with a gradient
+        return whole.index_add(0, torch.arange(self.first, self.last, device=values.device), scaled)
+
     def mine(self, values: Tensor) -> Tensor:
         """The rows of the share, of values for all rows of the step."""
         return values[self.first : self.last]

@@ -61,6 +61,13 @@ class Batch:
             return sample(len(self.x), self.y)
         return self.share.mine(sample(self.share.rows, self.share.y))
 
+    def gathered(self, values: Tensor) -> Tensor:
+        """`values` [batch, ...] of all rows of the step, for a loss that compares rows with each other.
+
+        Every process has to compute the same loss from them; see `Share.gathered`.
+        """
+        return values if self.share is None else self.share.gathered(values)
+
     def weighed(self, here: float | Tensor, of_all: float | Tensor) -> float | Tensor:
         """The factor on a loss that is a mean over `here` things in this process, not over its rows.
 

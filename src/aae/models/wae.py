@@ -55,9 +55,10 @@ class WAE(Model):
     def losses(self, batch: Batch) -> Losses:
         z = self.sample_codes(batch)
         losses = {"reconstruction": self.error(self.decoder, z, batch)}
-        if len(z) > 1:  # of a single held-out row there is no distance to tell
-            samples = self.prior.sample(len(z), generator=batch.generator)
-            losses["mmd"] = objectives.kernel_distance(z, samples, self.width)
+        codes = batch.gathered(z)
+        if len(codes) > 1:  # of a single held-out row there is no distance to tell
+            samples = self.prior.sample(len(codes), generator=batch.generator)
+            losses["mmd"] = objectives.kernel_distance(codes, samples, self.width)
         return losses
 
     def encode(self, x: Tensor) -> Tensor:
