@@ -26,7 +26,7 @@ from aae.data.frames import from_frame, is_frame, like
 from aae.data.table_scaling import drawn_between, scaled_bounds
 from aae.data.tables import untyped
 from aae.diagnosis import Verdict, diagnose
-from aae.errors import AAEError, ConfigError, DataError
+from aae.errors import AAEError, ConfigError, DataError, RunError
 from aae.hardware import device_of
 from aae.heads import LOG_STD
 from aae.memory import MemoryRun
@@ -63,7 +63,14 @@ class Run:
         self.device = device_of(device)
         with torch.random.fork_rng(devices=[]):
             self.model: Model = build(self.config, self.spec)
-        self.model.load_state_dict(checkpoint.tensors["weights"])
+        try:
+            self.model.load_state_dict(checkpoint.tensors["weights"])
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise RunError(
+                f"the weights of {self.where} do not fit its networks: {reason}. A run that was trained with networks "
+                "of your own is loaded within the same aae.models.own_networks"
+            ) from None
         self.model.to(self.device).eval().requires_grad_(False)
         self._scaling = Scaling(self.spec, self.device)
 

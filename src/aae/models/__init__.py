@@ -9,13 +9,24 @@ from aae.models import adversary, clustering
 from aae.models.aae import AAE
 from aae.models.autoencoder import Autoencoder
 from aae.models.dimension_reduction import DimensionReduction
+from aae.models.own import own_networks
 from aae.models.semi_supervised import SemiSupervised
 from aae.models.supervised import Supervised
 from aae.models.vae import VAE
 from aae.models.wae import WAE
 from aae.phases import Model
 
-__all__ = ["AAE", "VAE", "WAE", "Autoencoder", "DimensionReduction", "SemiSupervised", "Supervised", "build"]
+__all__ = [
+    "AAE",
+    "VAE",
+    "WAE",
+    "Autoencoder",
+    "DimensionReduction",
+    "SemiSupervised",
+    "Supervised",
+    "build",
+    "own_networks",
+]
 
 
 def build(config: Config, spec: DataSpec) -> Model:

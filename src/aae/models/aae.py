@@ -64,7 +64,7 @@ class AAE(Model):
         return cls(
             parts.encoder(config, spec, posterior.heads * model.latent, posterior.extra),
             parts.decoder(config, spec),
-            Discriminator(parts.mlp(config, model.latent + told, model.discriminator, 1)),
+            parts.discriminator(config, model.latent + told),
             posterior,
             prior,
             parts.reconstruction_error(config),

@@ -69,8 +69,8 @@ class DimensionReduction(Model):
         built = cls(
             parts.encoder(config, spec, classes + model.latent),
             parts.decoder(config, spec),
-            Discriminator(parts.mlp(config, model.latent, model.discriminator, 1)),
-            Discriminator(parts.mlp(config, classes, model.discriminator, 1)),
+            parts.discriminator(config, model.latent),
+            parts.discriminator(config, classes),
             ClusterHeads(first_heads(classes, model.latent, config.heads)),
             priors.build(config.prior, model.latent),
             parts.reconstruction_error(config),

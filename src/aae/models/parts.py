@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from aae import objectives
 from aae.config import Config, DataSpec
 from aae.convolution import ConvolutionalDecoder, ConvolutionalEncoder
 from aae.errors import ConfigError
 from aae.heads import Heads
-from aae.networks import MLP, Decoder, Encoder
+from aae.models.own import own
+from aae.networks import MLP, Decoder, Discriminator, Encoder
 from aae.phases import Batch
 from aae.priors import Prior
 
@@ -26,6 +27,8 @@ def mlp(config: Config, wide_in: int, hidden: tuple[int, ...], wide_out: int, no
 def encoder(config: Config, spec: DataSpec, wide_out: int, extra: int = 0) -> Encoder:
     """An encoder of rows, and of `extra` values beside each, to `wide_out` values."""
     model = config.model
+    if (body := own("encoder", spec.features + extra, wide_out)) is not None:
+        return Encoder(body)
     normalized = model.normalization == "batch"
     if not convolutional(config, spec):
         return Encoder(mlp(config, spec.features + extra, model.encoder, wide_out, normalized))
@@ -71,14 +74,22 @@ def decoder(config: Config, spec: DataSpec, beside: int = 0) -> Decoder:
             "Leave model.output at auto, or set data.scaling to range."
         )
     model = config.model
-    if convolutional(config, spec):
-        body: nn.Module = ConvolutionalDecoder(
+    mine = own("decoder", model.latent + beside, spec.features)
+    if mine is not None:
+        body = mine
+    elif convolutional(config, spec):
+        body = ConvolutionalDecoder(
             model.latent + beside, model.decoder, model.channels[::-1], _image(spec), model.init, model.init_std
         )
     else:
         body = mlp(config, model.latent + beside, model.decoder, spec.features)
     heads = Heads(spec.columns) if spec.columns else None
     return Decoder(body, sigmoid, learns_std=loss == "gaussian" and (heads is None or bool(heads.numbers)), heads=heads)
+
+
+def discriminator(config: Config, wide_in: int) -> Discriminator:
+    """A discriminator of `wide_in` values."""
+    return Discriminator(own("discriminator", wide_in, 1) or mlp(config, wide_in, config.model.discriminator, 1))
 
 
 def divergence_weight(config: Config, spec: DataSpec) -> float:

@@ -60,8 +60,8 @@ class SemiSupervised(Model):
         built = cls(
             parts.encoder(config, spec, classes + model.latent),
             parts.decoder(config, spec, beside=classes),
-            Discriminator(parts.mlp(config, model.latent, model.discriminator, 1)),
-            Discriminator(parts.mlp(config, classes, model.discriminator, 1)),
+            parts.discriminator(config, model.latent),
+            parts.discriminator(config, classes),
             priors.build(config.prior, model.latent),
             classes,
             parts.reconstruction_error(config),

@@ -52,7 +52,7 @@ class Supervised(Model):
         return cls(
             parts.encoder(config, spec, posterior.heads * model.latent, posterior.extra),
             parts.decoder(config, spec, beside=classes),
-            Discriminator(parts.mlp(config, model.latent, model.discriminator, 1)),
+            parts.discriminator(config, model.latent),
             posterior,
             priors.build(config.prior, model.latent),
             classes,
