@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +20,19 @@ from aae import priors
 from aae.config import Config, check, replace
 from aae.data import Dataset
 from aae.errors import Interrupted, RunError
-from aae.reproduction import EXPERIMENTS, Budget, Case, Control, Measure, labels, likelihood, reproduce, runs, spread
+from aae.reproduction import (
+    EXPERIMENTS,
+    Budget,
+    Case,
+    Control,
+    Measure,
+    Picture,
+    labels,
+    likelihood,
+    reproduce,
+    runs,
+    spread,
+)
 from aae.reproduction.page import page
 from aae.training import Progress
 
@@ -223,3 +237,33 @@ def test_codes_of_their_own_component_are_counted(digits: Dataset) -> None:
     n = len(digits.splits.test)
     found = labels.own_part(Sorted(), digits, "quick")  # type: ignore[arg-type]
     assert found["own_part"] == pytest.approx(1 - -(-n // 10) / n)
+
+
+# docs/reproduction.md, made from folders
+
+
+def made_from(tmp_path: Path, *folders: Path) -> str:
+    script = Path(__file__).parents[1] / "benchmarks" / "reproductions.py"
+    out = tmp_path / "docs" / "reproduction.md"
+    out.parent.mkdir(exist_ok=True)
+    command = [sys.executable, str(script), *map(str, folders), "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return out.read_text(encoding="utf-8")
+
+
+def test_the_page_of_the_documentation_is_made_from_the_folders(tmp_path: Path) -> None:
+    for name in ("table-3", "table-1"):
+        folder = tmp_path / name
+        folder.mkdir()
+        text = page(name, EXPERIMENTS[name], {}, "quick", {}, (), [Picture("wide.png", "a picture")])
+        (folder / "README.md").write_text(text, encoding="utf-8")
+        Image.new("RGB", (1200, 600), "red").save(folder / "wide.png")
+    made_from(tmp_path, tmp_path / "table-3")
+    both = made_from(tmp_path, tmp_path / "table-1")
+    titles = [line for line in both.splitlines() if line.startswith("#")]
+    assert titles[1:] == [f"## {EXPERIMENTS[name].title}" for name in ("table-1", "table-3")]
+    assert made_from(tmp_path, tmp_path / "table-1") == both
+    with Image.open(tmp_path / "docs" / "images" / "reproduction" / "table-1-wide.png") as image:
+        assert image.size == (900, 450)
+    assert "![wide](images/reproduction/table-1-wide.png)" in both
