@@ -106,3 +106,39 @@ def test_the_evaluation_has_every_measure_with_its_floor(trained, digits):
     full = evaluate(trained, data=digits, full=True)
     assert {"fid", "kid", "precision", "recall", "density", "coverage", "memorisation", "controls"} <= full.keys()
     assert full["fid"] > full["fid_floor"]
+
+
+@pytest.mark.parametrize("wrap", [lambda prior: prior, SamplesOnly])
+@pytest.mark.parametrize("latent", [1, 2, 3])
+def test_the_map_of_cells_shows_what_the_numbers_say(wrap, latent):
+    """The drawn holes are those that `empty_cells` counts, the fullest cell is `crowding`; fair shares average 1."""
+    prior = uniform(latent)
+    stick, codes = Yardstick(wrap(prior), 3000), drawn(prior, 3000)
+    codes = codes[codes[:, 0] < 1]  # a quarter of the prior is empty
+    found, cells = stick.cell_map(codes), stick.cells(codes)[0]
+    assert len(found.polygons) == len(found.ratio) == stick.bins ** min(latent, 2)
+    assert found.ratio.mean() == pytest.approx(1, abs=0.02)
+    assert (found.ratio == 0).mean() == pytest.approx(0.25, abs=0.06)  # one cell in 20 is cut through
+    assert found.chance[0] < 0.02
+    assert 1 < found.chance[1] < 5
+    if latent < 3 or not stick.by_map:  # else the map is cut anew, by samples
+        assert np.array_equal(found.ratio > 0, cells.counts > 0)
+        assert found.ratio.max() == pytest.approx((cells.counts / len(codes) / cells.probability).max())
+
+
+@pytest.mark.parametrize("kind", ["uniform", "gaussian", "ring"])
+def test_a_point_lies_in_the_polygon_of_its_cell(kind):
+    prior = priors.build(Settings(kind, 2.0), 2)
+    stick, codes = Yardstick(prior, 3000), drawn(prior, 3000)
+    found = stick.cell_map(codes)
+    cell = found.at(codes)
+    assert (cell >= 0).mean() > 0.99
+    for point, number in zip(codes[:300], cell[:300], strict=True):
+        if number >= 0:
+            low, high = found.polygons[number].min(0), found.polygons[number].max(0)
+            # cells at the rim of an unbounded prior are drawn shorter than they are
+            rim = kind == "gaussian" and (np.abs(point) > 5).any()
+            assert rim or (np.all(low - 0.01 <= point) and np.all(point <= high + 0.01))
+    assert np.array_equal(found.ratio_at(codes), np.where(cell >= 0, found.ratio[cell], np.nan), equal_nan=True)
+    away = np.full((1, 2), 1e3)
+    assert np.isnan(found.ratio_at(away)).all() or kind == "gaussian"
