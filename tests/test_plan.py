@@ -57,3 +57,14 @@ def test_sizes_for_people(number: int, said: str) -> None:
 )
 def test_times_for_people(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+def test_what_a_run_is_too_small_or_too_short_for_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["train", "--dry-run", "--model.encoder", "4", "--model.decoder", "4", "--model.discriminator", "4"]
+    line = [*small, "--batch-size", "5000", "--epochs", "6", "--schedule", "steps", "--schedule-epochs", "3", "6", "9"]
+    assert cli.main(line) == 0
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert "batch_size = 5000 is more than the" in said
+    assert "ends after epoch 6, so the rates do not fall after epoch 6 and 9" in said
+    assert cli.main([*small, "--epochs", "6", "--schedule", "steps", "--schedule-epochs", "3"]) == 0
+    assert "the rates do not fall" not in capsys.readouterr().out

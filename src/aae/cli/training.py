@@ -79,14 +79,22 @@ def train(arguments: Sequence[str]) -> None:
         finish(run, data, console, chosen.compare, live)
 
 
-def _size_notes(settings: Config, data: Dataset) -> list[str]:
-    """That a step has fewer rows than asked for, where it has."""
-    from aae.game import batch_size
+def _size_notes(asked: Config, data: Dataset) -> list[str]:
+    """What the settings ask for that a run of these rows or this length cannot do; the rest of it is done."""
+    from aae.game import sized
 
-    rows = batch_size(settings, data)
-    if rows >= settings.batch_size:
-        return []
-    return [f"batch_size = {settings.batch_size} is more than the {rows} training rows: a step takes all of them"]
+    used, said = sized(asked, data), []
+    if used.batch_size < asked.batch_size:
+        said.append(
+            f"batch_size = {asked.batch_size} is more than the {used.batch_size} training rows: a step takes all of "
+            "them"
+        )
+    if late := [epoch for epoch in used.schedule_epochs if epoch >= used.epochs]:
+        said.append(
+            f"schedule_epochs: the run ends after epoch {used.epochs}, so the rates do not fall after epoch "
+            f"{' and '.join(map(str, late))}"
+        )
+    return said
 
 
 def _refuse_live(live: bool) -> None:
@@ -99,8 +107,9 @@ def _dry_run(settings: Config, data: Dataset) -> None:
     from aae.game import sized
     from aae.plan import plan
 
-    settings = sized(settings, data)
-    say("\n".join([*(f"# {line}" for line in plan(settings, data).lines()), "", *config.toml(settings)]))
+    notes, settings = _size_notes(settings, data), sized(settings, data)
+    told = [f"# {line}" for line in (*notes, *plan(settings, data).lines())]
+    say("\n".join([*told, "", *config.toml(settings)]))
 
 
 def resume(
