@@ -356,3 +356,15 @@ def test_a_table_is_refused_by_a_model_of_images(trained: aae.Run, tmp_path: Pat
     path.write_text("age,name\n" + "".join(f"{i},n{i % 3}\n" for i in range(30)))
     with pytest.raises(DataError, match="this is a table"):
         trained.encode(read(str(path)).x)
+
+
+@pytest.mark.parametrize("spelt", [("false", "true"), ("FALSE", "TRUE"), ("False", "True")])
+def test_truth_values_come_back_as_they_were_written(spelt: tuple[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "spelt.csv"
+    lines = [f"{i},{spelt[i % 2] if i % 5 else ''}" for i in range(40)]
+    path.write_text("\n".join(["n,owner", *lines, ""]))
+    data = load(Data(source=str(path)))
+    column = from_dict(DataSpec, plain(data.spec)).columns[1]  # what is kept with a run
+    assert column.kind == "boolean"
+    assert written(untyped(data.x.numpy(), (data.spec.columns[0], column))).decode() == path.read_text()
+    assert to_pandas(untyped(data.x.numpy(), data.spec.columns))["owner"].dropna().map(type).eq(bool).all()

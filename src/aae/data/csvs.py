@@ -7,6 +7,7 @@ leading zero, such as a postal code, is text.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import re
 from pathlib import Path
@@ -121,7 +122,8 @@ def _column(fields: list[str], separator: str) -> Cells:
         if found is not None:
             out = np.zeros(len(text), found.dtype)
             out[~missing] = found
-            return Cells.of(out, missing)
+            words = next((w for w in _SPELT if found.dtype == bool and set(known) <= set(w)), ())
+            return dataclasses.replace(Cells.of(out, missing), words=words)
     return Cells.of(np.array(text), missing)
 
 
@@ -145,6 +147,9 @@ def _floats(known: list[str], separator: str) -> Array | None:
         return None
 
 
+_SPELT = (("false", "true"), ("FALSE", "TRUE"))
+
+
 def _truths(known: list[str], separator: str) -> Array | None:
     lower = [field.lower() for field in known]
     return np.array([field == "true" for field in lower]) if set(lower) <= {"true", "false"} else None
@@ -160,9 +165,13 @@ def _dates(known: list[str], separator: str) -> Array | None:
         return None
 
 
+def _as_text(cells: Cells) -> Array:
+    return np.array(cells.words)[cells.values.astype(np.int64)] if cells.words else cells.values.astype(str)
+
+
 def written(source: Table, separator: str = ",") -> bytes:
     """A Table as text with a header, in UTF-8; missing values are empty."""
-    columns = [np.where(c.missing, "", c.values.astype(str)).tolist() for c in source.columns.values()]
+    columns = [np.where(c.missing, "", _as_text(c)).tolist() for c in source.columns.values()]
     returns = any("\r" in text for column in columns for text in column)  # which the writer then puts in quotes
     out = io.StringIO(newline="")
     writer = csv.writer(out, delimiter=separator, lineterminator="\r\n" if returns else "\n")

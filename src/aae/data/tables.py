@@ -37,6 +37,8 @@ class Cells:
     """The type of the column where it came from."""
     categories: tuple[str, ...] | None = None
     """The categories that the column declares, in their order; None where it does not."""
+    words: tuple[str, ...] = ()
+    """Of truth values read from text: what was written for false and for true, where that is not False and True."""
 
     @classmethod
     def of(cls, values: Array, missing: NDArray[np.bool_] | None = None) -> Cells:
@@ -121,7 +123,7 @@ def _column(name: str, cells: Cells, config: Data, train: NDArray[np.int64], whe
     seen = cells.values[train][~cells.missing[train]]
     seen = known if not len(seen) else seen
     if known.dtype.kind == "b" or (known.dtype.kind in "iu" and known.min() == 0 and known.max() == 1):
-        return Column(name, "boolean", dtype, (), gaps)
+        return Column(name, "boolean", dtype, cells.words, gaps)
     if known.dtype.kind == "M":
         seen = _seconds(seen)
         return Column(name, "time", dtype, (), gaps, float(seen.min()), float(seen.max()))
@@ -238,7 +240,10 @@ def untyped(values: Array, columns: Sequence[Column]) -> Table:
     cells = {}
     for i, column in enumerate(columns):
         declared = column.categories if column.dtype == "category" else None
-        cells[column.name] = Cells(_original(values[:, i], column), np.isnan(values[:, i]), column.dtype, declared)
+        words = column.categories if column.kind == "boolean" else ()
+        cells[column.name] = Cells(
+            _original(values[:, i], column), np.isnan(values[:, i]), column.dtype, declared, words
+        )
     return Table(cells)
 
 
@@ -265,7 +270,11 @@ def describe(columns: Sequence[Column], rows: int, values: NDArray[np.float64]) 
     """What was inferred about the columns, a line for each kind, and about gaps."""
     lines = []
     for kind in ("number", "integer", "boolean", "category", "time"):
-        names = [f"{c.name} ({len(c.categories)})" if c.categories else c.name for c in columns if c.kind == kind]
+        names = [
+            f"{c.name} ({len(c.categories)})" if c.categories and kind == "category" else c.name
+            for c in columns
+            if c.kind == kind
+        ]
         if names:
             lines.append(f"{kind}: {_list(names)}")
     gaps = np.isnan(values).sum(0)
