@@ -22,6 +22,7 @@ from torch import Tensor
 from aae import __version__, health
 from aae.checkpoint import Checkpoint, RunDirectory
 from aae.config import Config, Optimizer, replace, with_classification
+from aae.corruption import spoilt
 from aae.data import Dataset, Scaling
 from aae.data.streaming import block_order, release
 from aae.diagnosis import score
@@ -245,17 +246,8 @@ class Game:
         return dataclasses.replace(whole, **parts, share=share)
 
     def corrupt(self, batch: Batch) -> None:
-        """Show the encoder the rows under dropout, then noise, and keep the clean ones to be reconstructed.
-
-        Nothing is drawn where neither is asked for.
-        """
-        corruption, x = self.config.corruption, batch.x
-        if corruption.dropout > 0:
-            u = batch.draw(lambda n, _: torch.rand(n, *x.shape[1:], generator=batch.generator, device=batch.x.device))
-            keep = u >= corruption.dropout
-            x = x * keep / (1 - corruption.dropout)
-        if corruption.noise > 0:
-            x = x + corruption.noise * batch.normal(*x.shape)
+        """Show the encoder the rows spoilt as the settings ask, and keep the clean ones to be reconstructed."""
+        x = spoilt(batch.x, self.config.corruption, batch)
         if x is not batch.x:
             batch.target = batch.x if batch.target is None else batch.target
             batch.x = x

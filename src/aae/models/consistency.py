@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from aae.arithmetic import gradients_for
 from aae.config import Config, Consistency, DataSpec
+from aae.corruption import spoilt
 from aae.distributed import Share
 from aae.errors import ConfigError
 from aae.networks import Encoder
@@ -49,6 +50,7 @@ def phase(encoder: Encoder, classes: int, config: Config, spec: DataSpec) -> tup
             target = logits(x).softmax(1)
         if chosen.kind == "moved":
             changed = moved(x.view(-1, *spec.shape), chosen, batch.generator, batch.share).flatten(1)
+            changed = spoilt(changed, config.corruption, batch)  # as the encoder sees rows in every other phase
         else:
             changed = x + most_changing(logits, x, target, chosen.radius, batch)
         divergence = F.kl_div(logits(changed).log_softmax(1), target, reduction="none").sum(1)
