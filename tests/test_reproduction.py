@@ -199,6 +199,16 @@ def test_clusters_of_dimension_reduction_are_scored_by_the_papers_rule() -> None
     assert error.of({}) is None
 
 
+def test_samples_in_blocks_are_so_many_draws(
+    trained: aae.Run, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(likelihood, "AT_ONCE", 30)
+    found = likelihood.sampled(trained, digits, 70)
+    assert found.shape == (70, 64)
+    assert len(np.unique(found, axis=0)) == 70
+    assert found[30:60] == pytest.approx(trained.sample(30, seed=1).reshape(30, -1) / 16, abs=1e-5)
+
+
 def test_the_controls_of_the_likelihood(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Real rows score above blurred ones, and are made of training rows alone."""
     monkeypatch.setattr(likelihood, "SAMPLES", {"quick": (500,), "full": (500,)})
