@@ -17,9 +17,10 @@ from PIL import Image
 
 import aae
 from aae import priors
+from aae.cli import main
 from aae.config import Config, check, replace
 from aae.data import Dataset
-from aae.errors import Interrupted, RunError
+from aae.errors import ConfigError, Interrupted, RunError
 from aae.reproduction import (
     EXPERIMENTS,
     Budget,
@@ -249,7 +250,19 @@ def test_codes_of_their_own_component_are_counted(digits: Dataset) -> None:
     assert found["own_part"] == pytest.approx(1 - -(-n // 10) / n)
 
 
-# docs/reproduction.md, made from folders
+# The command and the page of the documentation
+
+
+def test_the_command_takes_every_experiment_and_refuses_what_it_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, experiment in EXPERIMENTS.items():
+        out = str(tmp_path / "out")
+        assert main(["reproduce", name, "--only", "nothing", "--out", out]) == ConfigError.exit_code
+        said = capsys.readouterr().err
+        assert all(case.key in said for case in experiment.cases)
+    assert main(["reproduce", "table-9"]) == ConfigError.exit_code
+    assert not (tmp_path / "out").exists()
 
 
 def made_from(tmp_path: Path, *folders: Path) -> str:

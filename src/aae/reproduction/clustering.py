@@ -10,7 +10,7 @@ from aae import plots, recipes
 from aae.config import Config
 from aae.evaluation import data_of, rows_of
 from aae.figures import cluster_figure
-from aae.reproduction.experiment import RECALLED, TEST_ONCE, Budget, Case, Experiment, Found, Measure, Picture
+from aae.reproduction.experiment import TEST_ONCE, Budget, Case, Experiment, Found, Measure, Picture
 from aae.reproduction.pictures import error_curves
 
 
@@ -47,16 +47,22 @@ TABLE_3 = Experiment(
         Measure("nmi", "mutual information", 1, 3),
     ),
     (
-        Case("16-clusters", "16 clusters", "9.55 ± 2.05", "", _clusters(recipes.mnist_clusters_16)),
-        Case("30-clusters", "30 clusters", "4.10 ± 1.13", "", _clusters(recipes.mnist_clusters_30)),
+        Case(
+            "16-clusters",
+            "16 clusters",
+            "9.55 ± 2.05",
+            "9.76 ± 5.74 (GMVAE, 16 components)",
+            _clusters(recipes.mnist_clusters_16),
+        ),
+        Case("30-clusters", "30 clusters", "4.10 ± 1.13", "none found", _clusters(recipes.mnist_clusters_30)),
     ),
     draw,
     "Percent, but the mutual information, which is normalised (1 at best).",
     (
-        RECALLED,
         "The paper's rule: the validation row with the highest probability of a cluster labels all of it. Majority: "
         "the validation rows vote. Hungarian: one cluster to a class, so that with more clusters than classes those "
         "left over count as wrong.",
-        f"50,000 training and 10,000 validation rows, no labels in training. {TEST_ONCE}",
+        "Layers of 3,000 units, as in the paper, with the full budget, and of 1,000 units with the quick one. 50,000 "
+        f"training and 10,000 validation rows, no labels in training. {TEST_ONCE}",
     ),
 )

@@ -59,7 +59,9 @@ FIGURE_10 = Experiment(
     ),
     (
         Case("2d-1000-labels", "2-D, 1000 labels", "4.20 [1]", "", _reduction(recipes.mnist_2d_reduction_1000)),
-        Case("2d-100-labels", "2-D, 100 labels", "6.08 [1]", "26.0", _reduction(recipes.mnist_2d_reduction_100)),
+        Case(
+            "2d-100-labels", "2-D, 100 labels", "6.08 [1]", "26.0 (a clone)", _reduction(recipes.mnist_2d_reduction_100)
+        ),
         Case("2d-20-clusters", "2-D, 20 clusters", "13.8 [1]", "", _reduction(recipes.mnist_2d_reduction_clusters)),
         Case("10d-100-labels", "10-D, 100 labels", "3.90 [1]", "", _reduction(recipes.mnist_10d_reduction_100)),
     ),
@@ -69,6 +71,7 @@ FIGURE_10 = Experiment(
     (
         RECALLED,
         "Clusters are labelled by the paper's rule: the validation row with the highest probability of a cluster "
-        f"labels all of it. 50,000 training and 10,000 validation rows. {TEST_ONCE}",
+        f"labels all of it. With the quick budget their layers have 1,000 units, not 3,000. 50,000 training and "
+        f"10,000 validation rows. {TEST_ONCE}",
     ),
 )
