@@ -126,6 +126,8 @@ class RunDirectory:
                 (path / _CREATING / MANIFEST).replace(path / MANIFEST)
                 sync_folder(path)
                 remove(path / _CREATING)
+        if source := config.get("plugin", {}).get("source"):  # a copy to read and to name; config.json has it too
+            write_atomic(path / "plugin.py", source.encode())
         return cls.open(path)
 
     @classmethod

@@ -23,6 +23,7 @@ from aae.config import (
     Divergence,
     Heads,
     Optimizers,
+    Plugin,
     Prior,
     Reconstruction,
     to_dict,
@@ -90,6 +91,7 @@ def baseline(config: Config, spec: DataSpec, kind: Kind) -> Config:
         reconstruction=likelihood if kind == "vae" else Reconstruction("mse", "mean"),
         adversarial=Adversarial(),
         optimizer=Optimizers(),
+        plugin=config.plugin if model.network == "plugin" else Plugin(),
     )
 
 

@@ -97,7 +97,7 @@ class Game:
             group.admit(model, config.batch_size)
         recorded = config.cuda_graphs and device.type == "cuda" and group is None
         optimizers = {
-            phase.name: make_optimizer(getattr(config.optimizer, phase.name), parameters_of(model, phase), recorded)
+            phase.name: make_optimizer(config.optimizer.of(phase.name), parameters_of(model, phase), recorded)
             for phase in model.phases
         }
         generator = torch.Generator(device).manual_seed(config.seed)
@@ -309,7 +309,7 @@ class Game:
     def learning_rate(self, phase: str) -> float:
         """The rate of a phase before the schedule: as last changed, else as configured."""
         changed = [change["learning_rate"] for change in self.changes if change["phase"] == phase]
-        return changed[-1] if changed else getattr(self.config.optimizer, phase).learning_rate
+        return changed[-1] if changed else self.config.optimizer.of(phase).learning_rate
 
     def change_rate(self, phase: str, rate: float) -> None:
         """From the next step on `phase` learns at `rate`, before the schedule.

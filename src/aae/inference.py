@@ -32,6 +32,7 @@ from aae.heads import LOG_STD
 from aae.memory import MemoryRun
 from aae.models import AAE, build
 from aae.phases import Batch, Model
+from aae.plugins import belongs
 from aae.priors import Prior, around
 from aae.priors import build as build_prior
 
@@ -75,12 +76,18 @@ class Run:
         self._scaling = Scaling(self.spec, self.device)
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto") -> Run:
+    def load(cls, path: str | Path, device: str = "auto", plugin: str | Path | None = None) -> Run:
         """The run in a directory; no code is run and no pickle read.
+
+        plugin: the Python file of a run that was trained with one (docs/extending.md), which is run: name it only if
+        you trust it. A copy is plugin.py in the directory.
 
         Raises RunError for a directory that is missing, no run, or damaged: the message names the file.
         """
-        return cls(RunDirectory.open(path), device)
+        directory = RunDirectory.open(path)
+        if plugin is not None:
+            belongs(plugin, from_dict(Config, directory.config), str(path))
+        return cls(directory, device)
 
     @property
     def path(self) -> Path:

@@ -25,6 +25,7 @@ KINDS = {
     "autoencoder": "Autoencoder",
     "vae": "Variational autoencoder",
     "wae-mmd": "Wasserstein autoencoder with a kernel",
+    "plugin": "Model of your own",
 }
 
 

@@ -13,6 +13,7 @@ from aae.config import Config
 from aae.data import Dataset
 from aae.game import Game, sized
 from aae.hardware import device_of, float32_products, keep_freed_memory, precision_of, using_threads
+from aae.plugins import begun
 
 SECONDS, STEPS = 3.0, 50
 """Steps are tried for about this long, and at most this many of them."""
@@ -58,7 +59,7 @@ def plan(config: Config, data: Dataset) -> Plan:
 
     Raises ConfigError like `training.train`.
     """
-    config = sized(config, data)
+    config = begun(sized(config, data))
     device = device_of(config.device)
     precision = precision_of(config.precision, device)
     with using_threads(config.threads), float32_products(config.precision, device):

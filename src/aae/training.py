@@ -25,6 +25,7 @@ from aae.game import Game, Row, sized
 from aae.hardware import device_of, float32_products, keep_freed_memory, precision_of, using_threads
 from aae.inference import Run
 from aae.memory import MemoryRun
+from aae.plugins import begun, belongs
 from aae.priors import with_content
 
 LOOK_EVERY = 5.0
@@ -77,7 +78,7 @@ def train(
     data, source = _given(config, data)
     _check_labels(config, data)
     config = sized(replace(config, {"data.source": source}), data)
-    config = dataclasses.replace(config, prior=with_content(config.prior))
+    config = begun(dataclasses.replace(config, prior=with_content(config.prior)))
     path = free_directory(config.recipe) if out is None else Path(out)
     device = device_of(config.device) if group is None else group.device(config.device)
     precision_of(config.precision, device)  # refused here rather than after a directory was made
@@ -104,7 +105,7 @@ def train_in_memory(
     is kept. Otherwise as `train`.
     """
     check(config)
-    config = dataclasses.replace(sized(config, data), prior=with_content(config.prior))
+    config = begun(dataclasses.replace(sized(config, data), prior=with_content(config.prior)))
     _check_labels(config, data)
     keep_freed_memory()
     game = Game.new(config, data, device_of(config.device))
@@ -125,12 +126,16 @@ def resume(
     listener: Listener | None = None,
     steer: Steer | None = None,
     group: Group | None = None,
+    plugin: str | Path | None = None,
 ) -> Run:
     """Continue a run from its last checkpoint to the end; a finished run is returned as it is.
 
-    With `group`, any number of processes goes on with what any other number has begun; else as `train`. Raises
-    RunError if the data has changed since the run began, beside what `train` raises.
+    With `group`, any number of processes goes on with what any other number has begun; else as `train`. plugin: the
+    file of a run that uses one, as for `Run.load`. Raises RunError if the data has changed since the run began, beside
+    what `train` raises.
     """
+    if plugin is not None:
+        belongs(plugin, from_dict(Config, RunDirectory.open(path).config), str(path))
     directory, checkpoint = _begun(path, group)
     if checkpoint is not None and checkpoint.state["finished"]:
         return Run(directory)

@@ -15,7 +15,7 @@ from typing import Any
 
 import tyro
 
-from aae import __version__
+from aae import __version__, plugins
 from aae.cli.failing import alone, one_speaks, tell
 from aae.cli.looking import doctor, evaluate, explore, list_priors, list_recipes, report
 from aae.cli.measuring import bench, reproduce
@@ -98,10 +98,26 @@ def _dispatch(given: list[str]) -> int:
         if command in (train, tune):  # whose defaults are those of a recipe
             command(rest)
         else:
-            tyro.cli(command, args=rest, prog=f"aae {name}", config=(tyro.conf.AvoidSubcommands,))
+            _with_plugin(command, name, rest)
     except SystemExit as leave:  # tyro has printed the help, or what is wrong
         return int(leave.code or 0)
     return 0
+
+
+def _with_plugin(command: Callable[..., None], name: str, rest: list[str]) -> None:
+    """A command on runs, with `--plugin FILE`, which all of them take, seen to: the file may be run for them."""
+    rest, files = list(rest), list[str]()
+    while found := next((i for i, given in enumerate(rest) if given.partition("=")[0] == "--plugin"), -1) + 1:
+        _, equals, file = rest.pop(found - 1).partition("=")
+        if not equals and found > len(rest):
+            raise ConfigError("--plugin needs the Python file that a run was trained with")
+        files.append(file if equals else rest.pop(found - 1))
+    for file in files:
+        plugins.allow(file)
+    tyro.cli(command, args=rest, prog=f"aae {name}", config=(tyro.conf.AvoidSubcommands,))
+    for file in files:
+        if not plugins.used(file):
+            _show_warning(f"--plugin {file} was not used: no run here was trained with it")
 
 
 def _help() -> str:
@@ -117,6 +133,7 @@ def _help() -> str:
             "",
             "aae COMMAND --help shows a command's options; aae train RECIPE --help every setting with its default.",
             "Without a recipe, aae train uses the bundled digits.",
+            "aae COMMAND ... --plugin FILE.py opens a run that was trained with code of its own (docs/extending.md).",
             "",
             EXIT_CODES,
         ]

@@ -27,11 +27,23 @@ def with_classification(config: Config) -> bool:
     return kind == "semi-supervised" or (kind == "dimension-reduction" and not config.model.clusters)
 
 
+def plugged(config: Config) -> list[str]:
+    """The settings that ask for something of a plugin."""
+    asked = {
+        "model.kind": config.model.kind,
+        "model.network": config.model.network,
+        "prior.kind": config.prior.kind if config.model.kind != "autoencoder" else "",
+        "reconstruction.loss": config.reconstruction.loss,
+    }
+    return [name for name, value in asked.items() if value == "plugin"]
+
+
 def learns_labels(config: Config) -> bool:
     """Whether training looks at the labels of the rows that `data.labelled` chooses."""
     kind, prior = config.model.kind, config.prior
     by_prior = kind == "aae" and prior.labels and "labels" not in unused_by_prior(prior)
-    return by_prior or with_classification(config)
+    own = kind == "plugin" and config.data.labelled is not None  # which may have a phase of that kind
+    return by_prior or own or with_classification(config)
 
 
 _PRIOR_USES: dict[str, tuple[str, ...]] = {
@@ -52,6 +64,7 @@ _PRIOR_USES: dict[str, tuple[str, ...]] = {
     "picture": ("scale", "file", "content", "ink"),
     "points": ("width", "file", "content", "labels"),
     "product": ("blocks", "labels"),
+    "plugin": ("scale", "width", "components", "turns", "degrees", "concentration", "content", "labels"),
 }
 
 
@@ -129,6 +142,15 @@ def unused(config: Config) -> dict[str, str]:
     reasons |= _unused_by_consistency(config)
     if config.data.labelled is None or not learns_labels(config):
         reasons["data.label_seed"] = "only data.labelled uses it"
+    if kind == "plugin":  # whose model may use whatever it likes
+        kept = ("schedule_epochs", "data.label_seed", *(f"prior.{name}" for name in unused_by_prior(config.prior)))
+        reasons = {name: why for name, why in reasons.items() if name in kept}
+    else:
+        reasons["optimizer.other"] = "only phases of a model of your own (model.kind = plugin) use it"
+    if not plugged(config):
+        reasons["plugin"] = (
+            "nothing asks for it; set model.kind, model.network, prior.kind or reconstruction.loss to plugin"
+        )
     for phase in typing.get_type_hints(Optimizers):
         if getattr(config.optimizer, phase).kind != "sgd":
             reasons[f"optimizer.{phase}.nesterov"] = "only kind = sgd uses it"
@@ -173,6 +195,8 @@ def check(config: Config) -> Config:
             f"infinitely far from it. Set prior.kind to one with a density everywhere ({', '.join(DENSE)}), or "
             "model.kind to aae or wae-mmd."
         )
+    if (asked := plugged(config)) and not (config.plugin.file or config.plugin.source):
+        raise ConfigError(f"{asked[0]} = plugin needs plugin.file, the Python file that defines it (--plugin FILE.py).")
     if kind_needs_file(config.prior) and config.model.kind != "autoencoder":
         raise ConfigError(f"prior.kind = {config.prior.kind} needs prior.file, the file that holds it.")
     if config.prior.file and config.prior.content:

@@ -76,20 +76,29 @@ class Model:
     """Which model, and how large its networks are."""
 
     kind: Literal[
-        "aae", "supervised", "semi-supervised", "clustering", "dimension-reduction", "autoencoder", "vae", "wae-mmd"
+        "aae",
+        "supervised",
+        "semi-supervised",
+        "clustering",
+        "dimension-reduction",
+        "autoencoder",
+        "vae",
+        "wae-mmd",
+        "plugin",
     ] = "aae"
     """Adversarial autoencoder; one whose decoder is told the class (`supervised`), or whose encoder finds it
     (`semi-supervised`, `clustering`, and `dimension-reduction`, whose codes are a cluster's head plus a style); plain
-    or variational autoencoder; Wasserstein autoencoder with a kernel in place of a discriminator."""
+    or variational autoencoder; Wasserstein autoencoder with a kernel in place of a discriminator; `plugin`: `model` of
+    your own file."""
     latent: int = 2
     """Number of dimensions of a code."""
     posterior: Literal["deterministic", "gaussian", "noise"] = "deterministic"
     """How the encoder turns a row into a code: a point, a Gaussian, or a function of the row and fed-in noise."""
     posterior_noise: int = 10
     """Number of noise values fed to the encoder of a `noise` posterior."""
-    network: Literal["mlp", "conv", "auto"] = "mlp"
+    network: Literal["mlp", "conv", "auto", "plugin"] = "mlp"
     """Encoder and decoder: dense layers, or convolutions with dense layers between them and the code; `auto`
-    convolves images."""
+    convolves images; `plugin`: `encoder` and `decoder` of your own file, dense where it has only one of them."""
     channels: tuple[int, ...] = (32, 64, 128)
     """Channels after each convolution of the encoder, which halves the image; the decoder goes back the same way."""
     encoder: tuple[int, ...] = (1000, 1000)
@@ -143,6 +152,7 @@ class Prior:
         "picture",
         "points",
         "product",
+        "plugin",
     ] = "uniform"
     """The kind of shape; `aae priors` lists them, and `aae priors show NAME -o prior.png` draws one."""
     scale: float = 2.0
@@ -207,8 +217,9 @@ class Corruption:
 class Reconstruction:
     """How a decoded row is compared with the original."""
 
-    loss: Literal["mse", "l1", "bce", "gaussian"] = "mse"
-    """Squared error, absolute error, cross-entropy on logits, or Gaussian likelihood with a learnt deviation."""
+    loss: Literal["mse", "l1", "bce", "gaussian", "plugin"] = "mse"
+    """Squared error, absolute error, cross-entropy on logits, Gaussian likelihood with a learnt deviation, or
+    `loss` of your own file (`plugin`)."""
     reduction: Literal["sum", "mean"] = "mean"
     """Sum or mean over the features of a row (always a mean over the rows of a batch)."""
     weight: float = 1.0
@@ -347,6 +358,18 @@ def _adversary() -> Optimizer:
 
 
 @dataclass(frozen=True)
+class Plugin:
+    """A Python file of your own, for what says `plugin`: a prior, networks, a loss or a model (docs/extending.md)."""
+
+    file: Annotated[str | None, tyro.conf.arg(aliases=["--plugin"], metavar="FILE.py")] = None
+    """The file. Its code is run; a copy is kept in the run, which is opened only where the file is named again."""
+    name: Annotated[str, tyro.conf.Suppress] = ""
+    """What the file was called; filled in when a run begins."""
+    source: Annotated[str, tyro.conf.Suppress] = ""
+    """What was in the file; filled in when a run begins."""
+
+
+@dataclass(frozen=True)
 class Optimizers:
     """One optimizer for each phase, so the encoder may learn at two rates."""
 
@@ -355,6 +378,11 @@ class Optimizers:
     generator: Optimizer = field(default_factory=_adversary)
     classification: Optimizer = field(default_factory=Optimizer)
     consistency: Optimizer = field(default_factory=Optimizer)
+    other: Optimizer = field(default_factory=Optimizer)
+
+    def of(self, phase: str) -> Optimizer:
+        """The optimizer of a phase: the one of its name, or `other` for a phase of a plugin's that has none."""
+        return getattr(self, phase, self.other)
 
 
 @dataclass(frozen=True)
@@ -402,6 +430,7 @@ class Config:
     divergence: Divergence = field(default_factory=Divergence)
     adversarial: Adversarial = field(default_factory=Adversarial)
     consistency: Consistency = field(default_factory=Consistency)
+    plugin: Plugin = field(default_factory=Plugin)
     optimizer: Optimizers = field(default_factory=Optimizers)
 
     def __post_init__(self) -> None:

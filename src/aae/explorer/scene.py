@@ -312,6 +312,6 @@ def flatten_plain(nested: dict[str, Any], before: str = "") -> dict[str, Any]:
 
 def _phases(run: Run) -> list[dict[str, Any]]:
     """The phases and the rates they learn at, before the schedule."""
-    rates = {phase.name: getattr(run.config.optimizer, phase.name).learning_rate for phase in run.model.phases}
+    rates = {phase.name: run.config.optimizer.of(phase.name).learning_rate for phase in run.model.phases}
     rates |= {change["phase"]: change["learning_rate"] for change in run.changes}
     return [{"name": name, "learning_rate": rate} for name, rate in rates.items()]

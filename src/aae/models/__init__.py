@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aae.config import Config, DataSpec
-from aae.models import adversary, clustering
+from aae.models import adversary, clustering, plugin
 from aae.models.aae import AAE
 from aae.models.autoencoder import Autoencoder
 from aae.models.dimension_reduction import DimensionReduction
@@ -40,5 +40,6 @@ def build(config: Config, spec: DataSpec) -> Model:
         "autoencoder": Autoencoder.build,
         "vae": VAE.build,
         "wae-mmd": WAE.build,
+        "plugin": plugin.build,
     }
     return adversary.arrange(kinds[config.model.kind](config, spec), config.adversarial)

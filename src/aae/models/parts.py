@@ -12,6 +12,7 @@ from aae.config import Config, DataSpec
 from aae.convolution import ConvolutionalDecoder, ConvolutionalEncoder
 from aae.errors import ConfigError
 from aae.heads import Heads
+from aae.models import plugin
 from aae.models.own import own
 from aae.networks import MLP, Decoder, Discriminator, Encoder
 from aae.phases import Batch
@@ -30,6 +31,8 @@ def encoder(config: Config, spec: DataSpec, wide_out: int, extra: int = 0) -> En
     if (body := own("encoder", spec.features + extra, wide_out)) is not None:
         return Encoder(body)
     normalized = model.normalization == "batch"
+    if (body := plugin.network(config, spec, "encoder", spec.features + extra, wide_out)) is not None:
+        return Encoder(body)
     if not convolutional(config, spec):
         return Encoder(mlp(config, spec.features + extra, model.encoder, wide_out, normalized))
     return Encoder(
@@ -41,7 +44,7 @@ def encoder(config: Config, spec: DataSpec, wide_out: int, extra: int = 0) -> En
 
 def convolutional(config: Config, spec: DataSpec) -> bool:
     """Whether encoder and decoder convolve. ConfigError where the settings ask for that and the data has no pixels."""
-    if config.model.network == "mlp" or (config.model.network == "auto" and not spec.is_image):
+    if config.model.network in ("mlp", "plugin") or (config.model.network == "auto" and not spec.is_image):
         return False
     if not spec.is_image:
         raise ConfigError(
@@ -62,6 +65,11 @@ def decoder(config: Config, spec: DataSpec, beside: int = 0) -> Decoder:
     beside: values that it takes beside the code, such as a class.
     """
     output, loss = config.model.output, config.reconstruction.loss
+    if loss == "plugin" and spec.columns:
+        raise ConfigError(
+            f"reconstruction.loss = plugin compares rows of numbers, and {spec.name} is a table, whose columns have "
+            "costs of their own; set it to mse, l1 or gaussian, or write a model of your own"
+        )
     sigmoid = spec.bounded if output == "auto" else output == "sigmoid"
     if loss == "bce" and not spec.bounded:
         raise ConfigError(
@@ -74,7 +82,8 @@ def decoder(config: Config, spec: DataSpec, beside: int = 0) -> Decoder:
             "Leave model.output at auto, or set data.scaling to range."
         )
     model = config.model
-    mine = own("decoder", model.latent + beside, spec.features)
+    mine = plugin.network(config, spec, "decoder", model.latent + beside, spec.features)
+    mine = own("decoder", model.latent + beside, spec.features) if mine is None else mine
     if mine is not None:
         body = mine
     elif convolutional(config, spec):
@@ -124,10 +133,12 @@ def reconstruction_error(config: Config) -> ReconstructionLoss:
 
     Of a table the sum or the mean is over the columns of a row, each with the cost of its type: see `Heads.costs`.
     """
-    chosen = config.reconstruction
+    chosen, mine = config.reconstruction, plugin.loss(config)
 
     def compared(decoder: Decoder, z: Tensor, batch: Batch) -> Tensor:
         output, x, known = decoder(z), batch.x if batch.target is None else batch.target, batch.known
+        if mine is not None:
+            return objectives.per_row(mine(decoder.mean(output), x), chosen.reduction, known)
         if decoder.heads is not None:
             costs = decoder.heads.costs(output, x, chosen.loss, getattr(decoder, "log_std", None))
             return objectives.per_row(costs, chosen.reduction, decoder.heads.known(known))

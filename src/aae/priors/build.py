@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from aae import plugins
 from aae.config import Prior as Settings
 from aae.config import from_dict, unused_by_prior
 from aae.errors import ConfigError
@@ -34,6 +35,8 @@ def build(settings: Settings, latent: int) -> Prior:
     Raises ConfigError for settings that do not fit the dimensions, DataError for a file that cannot be read.
     """
     made = KINDS[settings.kind][0](with_content(settings), latent)
+    if not isinstance(made, Prior):
+        raise ConfigError(f"prior() of the plugin must return an aae.priors.Prior, got {type(made).__name__}")
     if made.latent != latent:
         raise ConfigError(
             f"prior.kind = {settings.kind} gives codes of {made.latent} dimensions ({made.describe()}), and "
@@ -96,6 +99,8 @@ def from_distribution(distribution: torch.distributions.Distribution) -> Distrib
 def named(what: str) -> Prior:
     """The prior of a name, or one made of a picture or a point cloud where `what` is such a file."""
     path = Path(what)
+    if what == "plugin":
+        raise ConfigError("a plugin's prior belongs to the settings of a run; see docs/extending.md")
     if what in KINDS:
         return prior(what, None, **EXAMPLES.get(what, {}))
     if path.suffix.lower() in PICTURES:
@@ -204,6 +209,10 @@ def _product(s: Settings, latent: int) -> Prior:
     return Product(dict(_block(text) for text in s.blocks))
 
 
+def _plugin(s: Settings, latent: int) -> Prior:
+    return plugins.function(s.content, "prior", "prior.kind = plugin")(s, latent)
+
+
 def _block(text: str) -> tuple[str, Prior]:
     """`NAME=KIND:DIMENSIONS` and then `,SETTING=VALUE` for each setting of that block's prior."""
     name, equals, rest = text.partition("=")
@@ -216,6 +225,8 @@ def _block(text: str) -> tuple[str, Prior]:
         )
     if kind == "product":
         raise ConfigError(f'prior.blocks: "{text}" is a product within a product; list its blocks side by side')
+    if kind == "plugin":
+        raise ConfigError(f'prior.blocks: "{text}": a plugin gives a whole prior; let it return a product')
     settings = {key: value for key, _, value in (one.partition("=") for one in given)}
     try:
         return name, prior(kind, int(dimensions), **{k: _value(k, v) for k, v in settings.items()})
@@ -265,6 +276,7 @@ KINDS: dict[str, tuple[Make, str]] = {
     "picture": (_picture, "the ink of a picture: prior.file"),
     "points": (_points, "a cloud of points, as they are or blurred: prior.file"),
     "product": (_product, "independent priors over named blocks of the code: prior.blocks"),
+    "plugin": (_plugin, "whatever a Python file of your own says: plugin.file"),
 }
 """Every kind of prior: how it is made, and what it is in a line."""
 

@@ -13,6 +13,7 @@ from aae.config import Config, check
 from aae.data import Dataset, load
 from aae.errors import AAEError, ConfigError, DataError
 from aae.game import sized
+from aae.plugins import begun
 from aae.training import Listener
 from aae.tuning.results import Result, result_of
 from aae.tuning.space import Space, applied, default_space
@@ -60,7 +61,7 @@ def tune(
             f"a search chooses by validation rows, and {data.spec.name} has {rows}; it needs {LEAST_ROWS} or more: "
             "raise data.validation"
         )
-    path, base = Path(study), sized(base, data)
+    path, base = Path(study), begun(sized(base, data))
     opened = Study(path, base, data, default_space(base) if space is None else space)
     try:
         while (trial := opened.ask(trials)) is not None:
