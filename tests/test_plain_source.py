@@ -76,9 +76,13 @@ def test_the_check_lets_pass_what_is_safe(text: str) -> None:
     assert not list(unsafe(ast.parse(text)))
 
 
+NAMED = {"plugins.py": ["exec", "compile"]}
+"""The one place that runs code: a file that its user has named, never one that came with a run (test_plugins.py)."""
+
+
 @pytest.mark.parametrize("file", SOURCE, ids=lambda file: file.relative_to(ROOT / "src").as_posix())
 def test_no_file_can_run_code_that_came_with_data(file: Path) -> None:
-    assert not list(unsafe(ast.parse(file.read_text(encoding="utf-8"))))
+    assert list(unsafe(ast.parse(file.read_text(encoding="utf-8")))) == NAMED.get(file.name, [])
 
 
 @pytest.mark.parametrize("file", SOURCE, ids=lambda file: file.relative_to(ROOT / "src").as_posix())
