@@ -28,6 +28,7 @@ from aae.config import (
     Model,
     Optimizer,
     Optimizers,
+    Plugin,
     Prior,
     Reconstruction,
     check,
@@ -139,6 +140,7 @@ def configs(draw: st.DrawFn) -> Config:
         ),
         adversarial=draw(adversaries()),
         corruption=Corruption(draw(NOT_NEGATIVE), draw(st.floats(0, 0.9))),
+        plugin=Plugin(draw(st.none() | TEXT), draw(st.just("") | TEXT), draw(TEXT)),
         optimizer=Optimizers(*(draw(optimizers()) for _ in PHASES)),
     )
     if config.model.kind == "vae":
@@ -337,7 +339,7 @@ def test_a_setting_at_home_in_several_groups_names_them_all() -> None:
         ("data.directory", 1, "must be str, got 1"),
         ("schedule", "lineer", 'got "lineer". Did you mean "linear"?'),
         ("prior.kind", 3, "must be one of uniform, gaussian, ball"),
-        ("prior.kind", ["uniform"], 'product; got ["uniform"]'),
+        ("prior.kind", ["uniform"], 'plugin; got ["uniform"]'),
         ("prior.kind", "swis-roll", 'got "swis-roll". Did you mean "swiss-roll"?'),
         ("prior", 3, "expected a group of keys, got 3"),
         ("optimizer.generator", [1], "expected a group of keys, got [1]"),
@@ -359,7 +361,7 @@ def test_settings_that_are_no_group_are_refused() -> None:
     refused(lambda: from_dict(Config, [1, 2]), "expected a group of keys, got [1, 2]")
 
 
-PHASES = ("reconstruction", "discriminator", "generator", "classification", "consistency")
+PHASES = ("reconstruction", "discriminator", "generator", "classification", "consistency", "other")
 NUMBERS = (math.nan, math.inf, -math.inf)
 RANGES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "epochs": ((1, 0, 10**9), (-1,)),
@@ -479,6 +481,9 @@ CASES: dict[str, dict[str, Any]] = {
     "aae-one-hot": {"prior.kind": "one-hot"},
     "aae-picture": {"prior.kind": "picture", "prior.file": "shape.png"},
     "aae-picture-read": {"prior.kind": "picture", "prior.content": "shape:AAAA"},
+    "aae-plugin-prior": {"prior.kind": "plugin", "plugin.file": "mine.py"},
+    "aae-plugin-networks": {"model.network": "plugin", "plugin.source": "x = 1"},
+    "plugin": {"model.kind": "plugin", "plugin.file": "mine.py"},
     "aae-points": {"prior.kind": "points", "prior.file": "cloud.npy"},
     "aae-product": {"prior.kind": "product", "prior.blocks": ("a=gaussian:2",)},
     "supervised": {"model.kind": "supervised", "model.posterior": "noise"},
@@ -506,6 +511,9 @@ OTHER: dict[str, Any] = {
     "prior.ink": "bright",
     "prior.content": "shape:AAAA",
     "prior.labels": True,
+    "plugin.file": "mine.py",
+    "plugin.name": "mine.py",
+    "plugin.source": "x = 1",
     **{f"optimizer.{phase}.kind": "sgd" for phase in PHASES},
     **{f"optimizer.{phase}.nesterov": True for phase in PHASES},
 }
