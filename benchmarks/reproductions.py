@@ -74,8 +74,17 @@ def main() -> None:
     pictures.mkdir(parents=True, exist_ok=True)
     found = sections(args.out.read_text(encoding="utf-8")) if args.out.exists() else {}
     found |= dict(section(folder, pictures) for folder in args.folders)
-    ordered = [found[name] for name in EXPERIMENTS if name in found]
-    write_atomic(args.out, "\n".join([HEAD, *ordered]).encode())
+    write_atomic(args.out, "\n".join([HEAD, *absent(found), *in_order(found)]).encode())
+
+
+def in_order(found: dict[str, str]) -> list[str]:
+    return [found[name] for name in EXPERIMENTS if name in found]
+
+
+def absent(found: dict[str, str]) -> list[str]:
+    """What the command can run and the page has no section of."""
+    names = [f"`{name}`" for name in EXPERIMENTS if name not in found]
+    return [f"Not run yet: {', '.join(names)}.\n"] if names else []
 
 
 if __name__ == "__main__":

@@ -290,3 +290,5 @@ def test_the_page_of_the_documentation_is_made_from_the_folders(tmp_path: Path) 
     with Image.open(tmp_path / "docs" / "images" / "reproduction" / "table-1-wide.png") as image:
         assert image.size == (900, 450)
     assert "![wide](images/reproduction/table-1-wide.png)" in both
+    missing = next(line for line in both.splitlines() if line.startswith("Not run yet"))
+    assert [name for name in EXPERIMENTS if f"`{name}`" not in missing] == ["table-1", "table-3"]
