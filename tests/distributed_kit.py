@@ -37,7 +37,7 @@ def start(arguments: Sequence[str], size: int = 2) -> list[subprocess.Popen[str]
     ]
 
 
-def finish(running: Sequence[subprocess.Popen[str]], seconds: float = 120) -> list[tuple[int, str, str]]:
+def finish(running: Sequence[subprocess.Popen[str]], seconds: float = 900) -> list[tuple[int, str, str]]:
     """Exit code, output and errors of each process; those that have not ended by then are killed."""
     try:
         found = [process.communicate(timeout=seconds) for process in running]
