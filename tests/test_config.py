@@ -380,7 +380,7 @@ RANGES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "data.split_seed": ((0, 7), (-1,)),
     "data.labelled": ((1, 100, None), (0, -10)),
     "data.label_seed": ((0, 7), (-1,)),
-    **{f"data.{name}": (((), ("age", "town")), ()) for name in ("columns", "drop", "categories")},
+    **{f"data.{name}": (((), ("age", "town")), ()) for name in ("columns", "drop", "categories", "condition")},
     "data.image_size": ((1, 4096, None), (0, 4097)),
     "data.hide": ((0.0, 0.9), (-0.1, 1.0, *NUMBERS)),
     "model.latent": ((1,), (0, -2)),

@@ -78,7 +78,7 @@ def baseline(config: Config, spec: DataSpec, kind: Kind) -> Config:
     return dataclasses.replace(
         config,
         recipe=f"{config.recipe}-{kind}",
-        data=dataclasses.replace(config.data, labelled=None, label_seed=0),  # baselines learn from no labels
+        data=dataclasses.replace(config.data, labelled=None, label_seed=0, condition=()),  # baselines are told nothing
         schedule="linear",
         schedule_epochs=(),
         labelled_batch_size=Config().labelled_batch_size,
@@ -98,10 +98,12 @@ def baseline(config: Config, spec: DataSpec, kind: Kind) -> Config:
 def compare(run: Run, data: Dataset, *, split: str = "test", listener: Listener | None = None) -> list[Compared]:
     """PCA, autoencoder, VAE and the run itself on one split; trains the baselines that are not there yet."""
     training, held = rows_of(data, "train"), rows_of(data, split)
+    untold = dataclasses.replace(data, conditions=None, spec=dataclasses.replace(data.spec, conditions=None))
+    untold = untold if data.conditions is not None else data
     found = [_pca(run, data, training, held)]
     baselines: tuple[tuple[Kind, str], ...] = (("autoencoder", "Autoencoder"), ("vae", "VAE"))
     for kind, name in baselines:
-        trained = _trained(run, data, kind, listener)
+        trained = _trained(run, untold, kind, listener)
         found.append(_of_run(trained, name, data, training, held, run.matched_prior))
     name = "AAE" if run.config.model.kind == "aae" else "this run"
     return [*found, _of_run(run, name, data, training, held, run.matched_prior)]

@@ -14,6 +14,7 @@ import torch
 
 from aae import metrics
 from aae.columns import Places
+from aae.conditions import condition_block
 from aae.config import DataSpec, replace
 from aae.data import Dataset, Scaling, load, original, rows
 from aae.errors import ConfigError, DataError
@@ -36,6 +37,8 @@ class Rows:
 
     x: Array
     y: Array | None
+    conditions: Array | None = None
+    """[n, columns], as in `Dataset.conditions`."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -49,7 +52,8 @@ def rows_of(data: Dataset, split: str) -> Rows:
     if len(chosen) == 0:
         raise DataError(f"the {split} split of {data.spec.name} is empty; choose another, or set data.{split} above 0")
     x = original(data.x[chosen], data.spec)
-    return Rows(x, None if data.y is None else data.y[chosen].numpy())
+    told = None if data.conditions is None else data.conditions[chosen].numpy()
+    return Rows(x, None if data.y is None else data.y[chosen].numpy(), told)
 
 
 def data_of(run: Run, source: str | None = None, directory: str | None = None) -> Dataset:
@@ -153,13 +157,18 @@ def _scaled(data: Dataset, x: Array) -> Array:
 
 
 def known_classes(run: Run, held: Rows) -> Array | None:
-    """The classes to decode rows with, where the model has to be told: zeros for a row of unknown class."""
+    """The block to decode rows with, where the model has to be told: zeros for a row of unknown class.
+
+    Behind the class stand the rows' conditions, as the networks see them, for a model that is told any.
+    """
     if not run.model.beside or run.model.classifies:
         return None
     block = np.zeros((len(held), run.model.beside), np.float32)
-    if held.y is not None:
+    if held.y is not None and run.classes_told:
         known = held.y >= 0
         block[known, held.y[known]] = 1
+    if run.spec.conditions is not None:
+        block[:, run.classes_told :] = condition_block(held.conditions, len(held), run.spec.conditions).numpy()
     return block
 
 

@@ -204,6 +204,14 @@ class Game:
         return self.data.y.index_fill(0, torch.from_numpy(hidden), -1).to(self.resident.device)
 
     @cached_property
+    def conditions(self) -> Tensor | None:
+        """Every row's conditions as the decoder is told them, float32 [n, width], on the device."""
+        spec = self.data.spec.conditions
+        if self.data.conditions is None or spec is None:
+            return None
+        return Scaling(spec).apply(self.data.conditions).to(self.device)
+
+    @cached_property
     def resident(self) -> Tensor:
         """The rows in their own type, on the device if they fit there: a step then moves nothing but row numbers."""
         if self.device.type != "cuda":
@@ -217,9 +225,11 @@ class Game:
         labels = None if self.labels is None else self.labels[rows.to(self.labels.device)].to(self.device)
         given, hide = self.resident[rows.to(self.resident.device)].to(self.device), self.config.data.hide
         x, known, progress = self.scaling.apply(given), self.scaling.known(given), self.step / self.steps
+        told = None if self.conditions is None else self.conditions[rows.to(self.conditions.device)]
         if hide == 0:
-            return Batch(x, generator, labels, progress, known=known)
-        return Batch(self.scaling.hidden(given, hide, generator), generator, labels, progress, target=x, known=known)
+            return Batch(x, generator, labels, progress, known=known, condition=told)
+        hidden = self.scaling.hidden(given, hide, generator)
+        return Batch(hidden, generator, labels, progress, target=x, known=known, condition=told)
 
     def training_batch(self, rows: Tensor, labelled: Tensor | None) -> Batch:
         """The batch of a step: rows under the corruption asked for, beside labelled rows if the model learns labels."""

@@ -226,7 +226,7 @@ def gradient_ratio(model: Model, batch: Batch, precision: torch.dtype = torch.fl
 
     Over all phases that train the encoder. Infinity where reconstruction has no gradient at all.
     """
-    first = {name: getattr(batch, name) for name in ("x", "y", "target", "known")}
+    first = {name: getattr(batch, name) for name in ("x", "y", "target", "known", "condition")}
     first = {name: None if values is None else values[:GRADIENT_ROWS] for name, values in first.items()}
     rows = Batch(generator=batch.generator, progress=batch.progress, **first)
     parameters = [p for p in model.get_submodule("encoder").parameters() if p.requires_grad]

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from aae import data as data_module
 from aae.checkpoint import RunDirectory
 from aae.classes import class_block, class_numbers
+from aae.conditions import condition_block, condition_values
 from aae.config import Config, DataSpec, from_dict
 from aae.data import Dataset, Scaling, Table
 from aae.data.frames import from_frame, is_frame, like
@@ -126,14 +127,19 @@ class Run:
     @property
     def class_names(self) -> tuple[str, ...] | None:
         """The names of the classes that the model knows; None for clusters, which have none, and without classes."""
-        knows = self.model.beside or self.model.classifies or self.config.prior.labels
+        knows = self.classes_told or self.model.classifies or self.config.prior.labels
         return self.spec.classes if knows and not self.config.model.clusters else None
 
     @property
     def classes_to_sample(self) -> int:
         """How many classes `sample` can be asked for: of the decoder, or of a prior with a part for each."""
         by_prior = self.model.centres is not None or self.config.prior.labels
-        return self.model.beside or ((self.prior.classes or 0) if by_prior else 0)
+        return self.classes_told or ((self.prior.classes or 0) if by_prior else 0)
+
+    @property
+    def classes_told(self) -> int:
+        """How many classes the decoder is told, the first values beside a code; 0: none."""
+        return self.model.beside - (self.spec.conditions.features if self.spec.conditions else 0)
 
     @property
     def heads(self) -> np.ndarray | None:
@@ -189,14 +195,16 @@ class Run:
         generator = torch.Generator(self.device).manual_seed(seed)
         return self._blocks(lambda block: self.model.held_to_prior(Batch(block, generator)), self._scaled(x))
 
-    def decode(self, z: ArrayLike | Tensor, y: ArrayLike | None = None) -> np.ndarray:
+    def decode(self, z: ArrayLike | Tensor, y: ArrayLike | None = None, condition: Any = None) -> np.ndarray:
         """Codes [n, latent] to rows in original units, float32 [n, *shape] in the layout of the data.
 
         Of a table float64 [n, columns]: the likeliest value of each column; `table` gives them their types and words.
         y: for a model whose decoder takes a class, one class for all rows or one for each, by number or by name, or
         shares of each class [n, classes]. ConfigError where it is missing, or where the model has no use for it.
+        condition: for a model whose decoder is told conditions, in original units: a mapping from names to one value or
+        one for each row, an array [columns] or [n, columns], or a table or frame that has the columns.
         """
-        return data_module.original(self._decoded(self._beside(self._codes(z), y)), self.spec)
+        return data_module.original(self._decoded(self._beside(self._codes(z), y, condition)), self.spec)
 
     def discriminate(self, z: ArrayLike | Tensor) -> np.ndarray:
         """What the discriminator says of codes [n, latent]: logits, float32 [n]; positive is "from the prior".
@@ -212,14 +220,18 @@ class Run:
         """Whether the model has a discriminator of codes."""
         return any(name in dict(self.model.named_children()) for name in JUDGES)
 
-    def reconstruct(self, x: ArrayLike | Tensor, y: ArrayLike | None = None) -> np.ndarray:
+    def reconstruct(self, x: ArrayLike | Tensor, y: ArrayLike | None = None, condition: Any = None) -> np.ndarray:
         """Rows in original units, encoded and decoded again: float32 [n, *shape].
 
-        y: the rows' classes as in `decode`; a model that finds classes itself needs none.
+        y, condition: of the rows, as in `decode`. A model that finds classes itself needs none; conditions are taken
+        from `x` where it is a table or a frame.
         """
         if y is None and self.model.classifies and self.model.beside:
             y = self.predict_proba(x)
-        return self.decode(self.encode(x), y)
+        untold = self.spec.conditions is not None and condition is None and y is None
+        if untold and (is_frame(x) or isinstance(x, Table)):
+            condition = x
+        return self.decode(self.encode(x), y, condition)
 
     def reconstructed_features(self, x: ArrayLike | Tensor) -> np.ndarray:
         """As `reconstruct`, but as the networks see it: scaled features, float32 [n, features].
@@ -246,23 +258,28 @@ class Run:
         """The most probable class or cluster of rows in original units, by number, int64 [n]."""
         return self.predict_proba(x).argmax(1)
 
-    def sample(self, n: int, *, seed: int = 0, y: ArrayLike | None = None) -> np.ndarray:
+    def sample(self, n: int, *, seed: int = 0, y: ArrayLike | None = None, condition: Any = None) -> np.ndarray:
         """n new rows in original units: decoded samples of the prior, float32 [n, *shape].
 
         Of a table each value is a draw from the likelihood of its column: a category by its probability, a number
         under the deviation that `reconstruction.loss = gaussian` has learnt, within the range of the training rows.
         y: the classes to sample, as in `decode`; None: each class is as likely as any other. Also for a prior that has
         a part for each class: one class for all rows, or one for each.
+        condition: the conditions to sample under, as in `decode`; None: each row's are those of some training row.
         """
         by_prior = self.classes_to_sample if not self.model.beside else 0
         codes = self.sample_prior(n, seed=seed, y=y if by_prior else None)
         y = None if by_prior else y
-        if y is None and self.model.beside:
-            y = np.random.Generator(np.random.PCG64(seed)).integers(self.model.beside, size=n)
+        random = np.random.Generator(np.random.PCG64(seed))
+        if y is None and self.classes_told:
+            y = random.integers(self.classes_told, size=n)
+        if condition is None and self.spec.conditions is not None:
+            kept = self.directory.splits["conditions"]
+            condition = kept[random.integers(len(kept), size=n)]
         if not self.spec.columns:
-            return self.decode(codes, y)
+            return self.decode(codes, y, condition)
         generator = torch.Generator().manual_seed(seed)
-        rows = torch.from_numpy(self._blocks(self.model.decode, self._beside(self._codes(codes), y)))
+        rows = torch.from_numpy(self._blocks(self.model.decode, self._beside(self._codes(codes), y, condition)))
         decoder: Any = self.model.get_submodule("decoder")
         if hasattr(decoder, "log_std"):
             numbers, std = decoder.heads.numbers, decoder.log_std.clamp(*LOG_STD).exp().cpu()
@@ -283,7 +300,8 @@ class Run:
                 "train on a table, or on an array with --data.layout table"
             )
         given = data_module.rows(x, self.spec).numpy()
-        filled = np.where(np.isnan(given), self.reconstruct(given), given)
+        told = x if self.spec.conditions is not None else None
+        filled = np.where(np.isnan(given), self.reconstruct(given, condition=told), given)
         if not (is_frame(x) or isinstance(x, Table)):
             return filled
         table = from_frame(x, "the data") if is_frame(x) else x
@@ -310,38 +328,44 @@ class Run:
             chosen = torch.from_numpy(class_numbers(y, n, self.classes_to_sample, self.class_names))
         return self.prior.sample(n, chosen, torch.Generator().manual_seed(seed)).numpy()
 
-    def traverse(self, n: int = 20, y: ArrayLike | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def traverse(self, n: int = 20, y: ArrayLike | None = None, condition: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """The manifold: rows decoded at the n x n codes of `prior.grid` in the first two dimensions of the code.
 
         They lie at quantiles of the prior where its axes are independent, else on an even grid around it; the other
         dimensions stay at the prior's centre. Returns the codes' values along each of the two axes, [2, n], and rows
         [n, n, *shape], the first axis going down from the highest second coordinate, as a picture is drawn. With a
-        one-dimensional code the values are [1, n] and the rows [1, n, *shape]. y: one class, if the decoder takes one.
+        one-dimensional code the values are [1, n] and the rows [1, n, *shape]. y, condition: one for all, where the
+        decoder takes any.
         """
         codes = self.prior.grid(n)  # [n, n, latent], or [n, latent]
-        rows = self.decode(codes.reshape(-1, self.latent), y)
+        rows = self.decode(codes.reshape(-1, self.latent), y, condition)
         if self.latent == 1:
             return codes.T.numpy(), rows[None]
         values = torch.stack([codes[:, 0, 0], codes[0, :, 1]]).numpy()
         return values, rows.reshape(n, n, *rows.shape[1:]).swapaxes(0, 1)[::-1]
 
-    def restyle(self, x: ArrayLike | Tensor) -> np.ndarray:
+    def restyle(self, x: ArrayLike | Tensor, condition: Any = None) -> np.ndarray:
         """Each row's style in every class: float32 [n, classes, *shape]. The paper, section 4 (figure 7).
 
-        ConfigError for a model whose decoder takes no class.
+        condition: of the rows, as in `decode`, where the decoder is told any. ConfigError for a model whose decoder
+        takes no class.
         """
         self._takes_classes()
-        codes, classes = self.encode(x), self.model.beside
-        rows = self.decode(codes.repeat(classes, axis=0), np.tile(np.arange(classes), len(codes)))
+        codes, classes = self.encode(x), self.classes_told
+        if condition is not None and self.spec.conditions is not None:
+            condition = condition_values(condition, len(codes), self.spec.conditions).repeat_interleave(classes, 0)
+        rows = self.decode(codes.repeat(classes, axis=0), np.tile(np.arange(classes), len(codes)), condition)
         return rows.reshape(len(codes), classes, *rows.shape[1:])
 
-    def interpolate(self, start: ArrayLike, end: ArrayLike, steps: int = 10, y: ArrayLike | None = None) -> np.ndarray:
+    def interpolate(
+        self, start: ArrayLike, end: ArrayLike, steps: int = 10, y: ArrayLike | None = None, condition: Any = None
+    ) -> np.ndarray:
         """Rows decoded along the straight line between two codes [latent], both ends included: [steps, *shape].
 
-        y: one class for all of them, for a decoder that takes one.
+        y, condition: one for all of them, for a decoder that takes any.
         """
         share = np.linspace(0, 1, steps)[:, None]
-        return self.decode((1 - share) * np.asarray(start) + share * np.asarray(end), y)
+        return self.decode((1 - share) * np.asarray(start) + share * np.asarray(end), y, condition)
 
     def evaluate(self, split: str = "test", *, data: Dataset | None = None) -> dict[str, Any]:
         """Measure the run on a split of its data and write metrics.json; see `aae.evaluation.evaluate`."""
@@ -378,22 +402,39 @@ class Run:
         return self._scaling.apply(data_module.rows(x, self.spec).to(self.device))
 
     def _takes_classes(self) -> None:
-        if not self.model.beside:
+        if not self.classes_told:
             raise ConfigError(
                 f"{self.where} holds a model of kind {self.config.model.kind}, whose decoder takes no class; leave y "
                 "out, or train with --model.kind supervised"
             )
 
-    def _beside(self, codes: Tensor, y: ArrayLike | None) -> Tensor:
-        """Codes with the class block that the decoder takes, [n, latent + classes]."""
+    def _beside(self, codes: Tensor, y: ArrayLike | None, condition: Any = None) -> Tensor:
+        """Codes with the block that the decoder takes beside them, [n, latent + classes + conditions].
+
+        y may also be the whole block, [n, classes + conditions], with conditions as the networks see them.
+        """
+        told = self.spec.conditions
+        if told is not None and condition is None and np.ndim(y if y is not None else 0) == 2:
+            block = class_block(y if y is not None else 0, len(codes), self.model.beside, None)
+            return torch.cat([codes, torch.from_numpy(block).to(codes.device)], dim=1)
+        if condition is not None and told is None:
+            raise ConfigError(f"the decoder of {self.where} is told no condition; leave it out")
         if y is not None:
             self._takes_classes()
-        if not self.model.beside:
-            return codes
-        if y is None:
-            raise ConfigError(f"the decoder of {self.where} takes a class beside the code; give y, one class or many")
-        block = class_block(y, len(codes), self.model.beside, self.class_names)
-        return torch.cat([codes, torch.from_numpy(block).to(codes.device)], dim=1)
+        found = [codes]
+        if self.classes_told:
+            if y is None:
+                raise ConfigError(
+                    f"the decoder of {self.where} takes a class beside the code; give y, one class or many"
+                )
+            block = class_block(y, len(codes), self.classes_told, self.class_names)
+            found.append(torch.from_numpy(block).to(codes.device))
+        if told is not None:
+            if condition is None:
+                names = ", ".join(column.name for column in told.columns)
+                raise ConfigError(f"the decoder of {self.where} is told conditions ({names}); give condition=")
+            found.append(condition_block(condition, len(codes), told).to(codes.device))
+        return torch.cat(found, dim=1)
 
     def _codes(self, z: ArrayLike | Tensor) -> Tensor:
         array = torch.as_tensor(np.asarray(z, dtype=np.float32))

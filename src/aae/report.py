@@ -187,17 +187,16 @@ class _Drawing:
         x = self.test.x[:PAIRS]
         y = None if self.test.y is None else self.test.y[:PAIRS]
         names = None if y is None else [self.classes[i] if self.classes and i >= 0 else int(i) for i in y]
-        figure = plots.reconstructions(self.flat(x), self.flat(self._decoded(x, y)), self.shape, names, *self.limits)
+        told = None if self.test.conditions is None else self.test.conditions[:PAIRS]
+        decoded = self.run.reconstruct(x, known_classes(self.run, Rows(x, y, told)))
+        figure = plots.reconstructions(self.flat(x), self.flat(decoded), self.shape, names, *self.limits)
         plots.save(figure, folder / "reconstructions.png")
         said = f"The first {len(x)} test rows and what comes back from their codes."
         return [Section("reconstructions", "Reconstructions", said, folder / "reconstructions.png")]
 
-    def _decoded(self, x: Array, y: Array | None) -> Array:
-        return self.run.reconstruct(x, known_classes(self.run, Rows(x, y)))
-
     def styles(self, folder: Path) -> list[Section]:
         """The paper's figure 7 (of the model's own clusters, where it found them)."""
-        classes = self.run.model.beside
+        classes = self.run.classes_told if self.run.spec.conditions is None else 0
         if not classes or classes > CLASSES or self.run.spec.columns:  # rows of a table are no pictures
             return []
         plots.save(style_figure(self.run, STYLES), folder / "styles.png")

@@ -28,6 +28,8 @@ from aae.memory import MemoryRun
 from aae.plugins import begun, belongs
 from aae.priors import with_content
 
+CONDITIONS_KEPT = 1000
+"""Rows whose conditions a run keeps, to sample under when none are given."""
 LOOK_EVERY = 5.0
 """Seconds between two looks at the losses within an epoch on an accelerator, which has to be waited for each time."""
 
@@ -189,6 +191,7 @@ def check_same_data(directory: RunDirectory | MemoryRun, data: Dataset) -> None:
             "Put the original data back, or train a new run."
         )
     parts = {name: getattr(data.splits, name) for name in ("train", "validation", "test")} | {"labelled": data.labelled}
+    parts["conditions"] = kept_conditions(data)
     moved = [name for name, rows in directory.splits.items() if not np.array_equal(rows, parts[name])]
     if moved:
         raise RunError(
@@ -200,11 +203,20 @@ def check_same_data(directory: RunDirectory | MemoryRun, data: Dataset) -> None:
 def _record(config: Config, data: Dataset) -> tuple[dict[str, Any], dict[str, Any], dict[str, np.ndarray]]:
     """What a run keeps of its settings, of its data, and of the row numbers that belong to it.
 
-    Row numbers are those of each split, and of the labelled rows if training looks at labels.
+    Row numbers are those of each split, and of the labelled rows if training looks at labels. Beside them stand some
+    rows' `conditions`, where the decoder is told any: new rows are sampled under these.
     """
     described = {"spec": plain(data.spec), "fingerprint": data.fingerprint, "splits": _sizes(data.splits)}
     kept = {name: getattr(data.splits, name) for name in ("train", "validation", "test")}
-    return to_dict(config), described, kept | ({"labelled": data.labelled} if learns_labels(config) else {})
+    kept |= {"labelled": data.labelled} if learns_labels(config) else {}
+    kept |= {"conditions": kept_conditions(data)} if data.conditions is not None else {}
+    return to_dict(config), described, kept
+
+
+def kept_conditions(data: Dataset) -> np.ndarray:
+    """The conditions of the first training rows, which are in random order: float64 [rows, columns]."""
+    rows = data.splits.train[:CONDITIONS_KEPT]
+    return np.zeros((0, 0)) if data.conditions is None else data.conditions.numpy()[rows]
 
 
 def _sizes(splits: Splits) -> dict[str, int]:
@@ -226,7 +238,12 @@ def _check_labels(config: Config, data: Dataset) -> None:
     train, kind = data.splits.train, config.model.kind
     if learns_labels(config) and not len(data.labelled):
         raise DataError(f"model.kind = {kind} learns from labels, and {data.spec.name} has none in its training rows")
-    if kind == "supervised":
+    if data.conditions is not None and kind != "supervised":
+        raise DataError(
+            f"conditions would be ignored: the decoder of model.kind = {kind} is told none; leave them out, or set "
+            "model.kind to supervised"
+        )
+    if kind == "supervised" and not (data.y is None and data.conditions is not None):
         unknown = len(train) - (0 if data.y is None else int((data.y[train] >= 0).sum()))
         if unknown:
             raise DataError(

@@ -40,6 +40,10 @@ OfClass = Annotated[
     str | None,
     tyro.conf.arg(metavar="CLASS", help="Class to sample, by name or number (default: any, equally likely)."),
 ]
+Conditions = Annotated[
+    tuple[str, ...],
+    tyro.conf.arg(metavar="NAME=VALUE ...", help="Conditions to sample under (default: those of training rows)."),
+]
 Compare = Annotated[
     bool, tyro.conf.arg(help="Also train a plain autoencoder and a VAE to stand beside the run in the report.")
 ]
@@ -72,6 +76,18 @@ def class_of(run: Run, written: str | None) -> int | None:
     from aae.classes import class_number
 
     return None if written is None else class_number(written, run.classes_to_sample, run.class_names)
+
+
+def condition_of(run: Run, words: tuple[str, ...]) -> dict[str, Any] | None:
+    """The conditions on the line; ConfigError where the decoder is told none."""
+    from aae.conditions import written_conditions
+    from aae.errors import ConfigError
+
+    if not words:
+        return None
+    if run.spec.conditions is None:
+        raise ConfigError(f"--condition: the decoder of {run.where} is told no condition; leave it out")
+    return written_conditions(words, run.spec.conditions.columns)
 
 
 def rows_of(source: str, data_dir: str | None, layout: Layout, settings: Config) -> Any:

@@ -10,6 +10,7 @@ import tyro
 from aae import config
 from aae.cli.options import (
     CodesPath,
+    Conditions,
     Count,
     DataDir,
     DataSource,
@@ -19,6 +20,7 @@ from aae.cli.options import (
     OutArrays,
     RunPath,
     class_of,
+    condition_of,
     rows_of,
     run_of,
     say,
@@ -26,13 +28,16 @@ from aae.cli.options import (
 from aae.errors import ConfigError
 
 
-def sample(run: RunPath, /, out: Out, n: Count = 64, seed: int = 0, y: OfClass = None) -> None:
+def sample(
+    run: RunPath, /, out: Out, n: Count = 64, seed: int = 0, y: OfClass = None, condition: Conditions = ()
+) -> None:
     """Decode codes drawn from the prior: new rows in original units (.npz) or a picture (.png)."""
     from aae.files import ROWS, check_suffix, write_rows
 
     check_suffix(out, *ROWS)
     loaded = run_of(run)
-    write_rows(out, loaded.spec, {"samples": loaded.sample(n, seed=seed, y=class_of(loaded, y))})
+    told = {"y": class_of(loaded, y), "condition": condition_of(loaded, condition)}
+    write_rows(out, loaded.spec, {"samples": loaded.sample(n, seed=seed, **told)})
     say(f"wrote {n} samples to {out}")
 
 

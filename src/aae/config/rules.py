@@ -99,6 +99,8 @@ def unused(config: Config) -> dict[str, str]:
         reasons |= {f"prior.{name}": why for name, why in unused_by_prior(config.prior).items()}
     if kind != "aae":
         reasons["prior.labels"] = "only model.kind = aae shapes the prior by labels"
+    if kind != "supervised":
+        reasons["data.condition"] = f"model.kind = {kind} has a decoder that is told no condition"
     if kind not in WITH_DIVERGENCE:
         reasons["divergence"] = f"model.kind = {kind} has no divergence"
     elif kind != "vae":

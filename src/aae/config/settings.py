@@ -48,6 +48,8 @@ class Data:
     """The columns of a table to model (default: all)."""
     drop: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--drop"], metavar="COLUMN ...")] = ()
     """Columns of a table to leave out."""
+    condition: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--condition"], metavar="COLUMN ...")] = ()
+    """Columns of a table that the decoder of a `supervised` model is told; they are not modelled."""
     categories: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--categories"], metavar="COLUMN ...")] = ()
     """Columns of a table whose values are names, although they are numbers or many different texts."""
     image_size: Annotated[int | None, tyro.conf.arg(aliases=["--image-size"], metavar="PIXELS")] = None

@@ -38,6 +38,8 @@ class DataSpec:
     """Names of the classes that labels 0, 1, ... stand for; None without labels."""
     columns: tuple[Column, ...] = ()
     """The columns of a table; `shape` is their number, and `features` what networks see of them: see aae.columns."""
+    conditions: DataSpec | None = None
+    """What is known of the conditions that a decoder is told beside a code, a table of their own; None without."""
 
     def __post_init__(self) -> None:
         require(1 <= len(self.shape) <= 3 and min(self.shape) >= 1, f"shape of a row cannot be {self.shape}")

@@ -21,6 +21,7 @@ from aae.data.sources import Raw, read
 from aae.data.splits import Splits, given, split
 from aae.data.streaming import mapped, release
 from aae.data.tables import Table, chosen, describe, fit_table, from_array, typed, values_of
+from aae.data.tables import check_names as _known
 from aae.errors import ConfigError, DataError
 
 Array = NDArray[Any]
@@ -50,6 +51,8 @@ class Dataset:
     """Numbers of the training rows whose labels may be learnt from, ascending: see `choose_labelled`."""
     source: str | None = None
     """What `data.source` was when it was loaded; None for data passed in Python."""
+    conditions: torch.Tensor | None = None
+    """[n, k] float64, what the decoder of a supervised model is told of each row, as `x` of a table; None without."""
     file: np.memmap[Any, Any] | None = None
     """The mapped file that `x` lies in, if it does: see `aae.data.streaming`."""
 
@@ -81,6 +84,7 @@ def dataset(
     *,
     name: str = MEMORY,
     splits: Splits | Literal["random", "all"] = "random",
+    conditions: Any = None,
 ) -> Dataset:
     """A Dataset from what is in memory: arrays of any type and order, tensors, frames, a torch Dataset, or batches.
 
@@ -88,7 +92,9 @@ def dataset(
     iterable of batches may hold pairs of rows and labels. It is not changed.
     y: labels [n], numbers or text, -1 or empty for an unlabelled row. config: layout, scaling, and shares of the
     splits; its source is not read. splits: "random" as for files, "all" (every row trains, nothing is held out, and
-    a single row will do), or the row numbers themselves. DataError names the row and column of what is wrong.
+    a single row will do), or the row numbers themselves. conditions: what the decoder of a supervised model is told of
+    each row, numbers [n] or [n, k] or a frame; of a table `config.condition` names columns instead. DataError names the
+    row and column of what is wrong.
     """
     config = Data() if config is None else config
     if is_frame(x):
@@ -98,12 +104,44 @@ def dataset(
         raw = Raw.of(array, found, name)
     n = len(raw.x)
     parts = split(n, 0, config, name) if splits == "random" else given(n, splits, name)
-    return _prepared(raw, config, parts, name)
+    if conditions is None:
+        return _prepared(raw, config, parts, name)
+    told = from_frame(conditions, f"{name}: conditions") if is_frame(conditions) else _columns_of(conditions, n, name)
+    return _prepared(raw, config, parts, name, told=told)
 
 
-def _prepared(raw: Raw, config: Data, splits: Splits, where: str, source: str | None = None) -> Dataset:
-    """Lay out, check, and learn the scaling from the training rows."""
+def _columns_of(conditions: Any, n: int, where: str) -> Table:
+    """An array of conditions [n] or [n, k] as a table with columns 0, 1, ..."""
+    array = numbers(np.asarray(conditions), f"{where}: conditions")
+    array = array[:, None] if array.ndim == 1 else array
+    if array.ndim != 2 or len(array) != n:
+        raise DataError(f"{where}: conditions have shape {list(array.shape)}, expected [{n}, columns]")
+    return from_array(array, f"{where}: conditions")
+
+
+def _conditions(table: Table, config: Data, splits: Splits, where: str) -> tuple[DataSpec, NDArray[np.float64]]:
+    """What is known of conditions, and their values [n, columns]. DataError for a row without one."""
+    columns = typed(table, config, splits.train, where)
+    values = values_of(table, columns, where)
+    if np.isnan(values).any():
+        row, column = np.argwhere(np.isnan(values))[0]
+        raise DataError(f"{where}: row {row} (counted from 0) has no value for the condition {columns[column].name!r}")
+    fitted = fit_table(values, columns, splits.train, "auto")
+    shape = (len(columns),)
+    spec = DataSpec("conditions", shape, "table", fitted.offset, fitted.scale, scaling=fitted.scaling, columns=columns)
+    return spec, values
+
+
+def _prepared(
+    raw: Raw, config: Data, splits: Splits, where: str, source: str | None = None, told: Table | None = None
+) -> Dataset:
+    """Lay out, check, and learn the scaling from the training rows. told: the rows' conditions."""
     _refuse_unused(raw, config, where)
+    if config.condition and isinstance(raw.x, Table):
+        if told is not None:
+            raise ConfigError(f"{where}: conditions are given, and data.condition names columns; choose one")
+        _known(config.condition, "condition", raw.x, where)
+        told = raw.x.take(config.condition)
     if isinstance(raw.x, Table) or config.layout == "table":
         spec, flat, said = _table(raw, config, splits, where)
     else:
@@ -111,10 +149,14 @@ def _prepared(raw: Raw, config: Data, splits: Splits, where: str, source: str | 
     x = torch.from_numpy(flat if flat.flags.writeable else flat.copy())
     y = None if raw.y is None else torch.from_numpy(raw.y)
     labelled = choose_labelled(raw.y, raw.classes, splits.train, config)
-    found = fingerprint(x, y, mapped(flat))
-    return Dataset(
-        spec, x, y, splits, found, (*_counts(spec, splits), *raw.notes, *said), labelled, source, mapped(flat)
-    )
+    conditions = None
+    if told is not None:
+        about, values = _conditions(told, config, splits, where)
+        spec, conditions = dataclasses.replace(spec, conditions=about), torch.from_numpy(values)
+        said.append(f"conditions: {', '.join(column.name for column in about.columns)}")
+    found = fingerprint(x, y, mapped(flat), conditions)
+    notes_ = (*_counts(spec, splits), *raw.notes, *said)
+    return Dataset(spec, x, y, splits, found, notes_, labelled, source, conditions, mapped(flat))
 
 
 def _array(
@@ -174,7 +216,12 @@ def _refuse_unused(raw: Raw, config: Data, where: str) -> None:
         if config.layout not in ("auto", "table"):
             raise ConfigError(f"--data.layout {config.layout} does not fit {where}, which is a table; leave it out")
         return
-    for name, value in (("label", config.label), ("columns", config.columns), ("drop", config.drop)):
+    for name, value in (
+        ("label", config.label),
+        ("columns", config.columns),
+        ("drop", config.drop),
+        ("condition", config.condition),
+    ):
         if value and name not in raw.used:
             raise ConfigError(f"--{name} would be ignored: {where} is not a table with named columns. Leave it out.")
     if config.layout != "table" and (config.categories or config.hide):
@@ -195,10 +242,15 @@ def _beyond_one(x: Array) -> bool:
     return any(x[start : start + rows].max() > 1 for start in range(0, len(x), rows))
 
 
-def fingerprint(x: torch.Tensor, y: torch.Tensor | None, file: np.memmap[Any, Any] | None = None) -> str:
-    """SHA-256, as hexadecimal digits, over type, shape and bytes of `x` and, if there, `y`."""
+def fingerprint(
+    x: torch.Tensor,
+    y: torch.Tensor | None,
+    file: np.memmap[Any, Any] | None = None,
+    conditions: torch.Tensor | None = None,
+) -> str:
+    """SHA-256, as hexadecimal digits, over type, shape and bytes of `x` and, if there, `y` and `conditions`."""
     digest = hashlib.sha256()
-    for name, tensor in (("x", x), ("y", y)):
+    for name, tensor in (("x", x), ("y", y), ("conditions", conditions)):
         if tensor is not None:
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
             array = tensor.contiguous().numpy()

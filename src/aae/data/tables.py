@@ -91,14 +91,19 @@ def from_array(array: Array, where: str) -> Table:
 def chosen(source: Table, config: Data, where: str) -> Table:
     """The columns to model: those of `config.columns` or all, less `config.drop` and the label."""
     for option, names in (("columns", config.columns), ("drop", config.drop), ("categories", config.categories)):
-        for name in names:
-            if name not in source.names:
-                raise ConfigError(f"--{option}: {where} has no column {name!r}; it has {_list(source.names)}")
-    kept = config.columns or source.names
-    kept = tuple(name for name in kept if name not in config.drop and name != config.label)
+        check_names(names, option, source, where)
+    kept, left_out = config.columns or source.names, {*config.drop, *config.condition, config.label}
+    kept = tuple(name for name in kept if name not in left_out)
     if not kept:
-        raise ConfigError(f"{where}: --columns, --drop and --label leave no column to learn from")
+        raise ConfigError(f"{where}: --columns, --drop, --condition and --label leave no column to learn from")
     return source.take(kept)
+
+
+def check_names(names: Sequence[str], option: str, source: Table, where: str) -> None:
+    """ConfigError for a name, given by an option, that is no column of the table."""
+    for name in names:
+        if name not in source.names:
+            raise ConfigError(f"--{option}: {where} has no column {name!r}; it has {_list(source.names)}")
 
 
 def typed(source: Table, config: Data, train: NDArray[np.int64], where: str) -> tuple[Column, ...]:

@@ -85,7 +85,7 @@ class Scene:
         self.total, self.rows, self.split = len(rows), rows[order].astype(np.uint32), split[order]
         labels = None if data.y is None else data.y[torch.from_numpy(self.rows.astype(np.int64))].numpy()
         self.labels = np.full(len(order), -1, np.int32) if labels is None else labels.astype(np.int32)
-        self.beside: int = getattr(run.model, "beside", 0)
+        self.beside = run.classes_told
         self.finds: bool = getattr(run.model, "classifies", False)
         self.assigned = self.labels.copy()
         self.codes: Array | None = None
@@ -142,7 +142,8 @@ class Scene:
         if len(labels) != len(codes) or labels.min(initial=-1) < -1 or labels.max(initial=-1) >= self.beside:
             expected = f"from 0 to {self.beside - 1}, or -1" if self.beside else "left out: this decoder takes none"
             raise DataError(f"there must be one label for each of the {len(codes)} codes, {expected}")
-        return np.concatenate([codes, np.arange(self.beside) == labels[:, None]], axis=1)
+        told = np.zeros((len(codes), self.run.model.beside - self.beside))  # conditions at their mean
+        return np.concatenate([codes, np.arange(self.beside) == labels[:, None], told], axis=1)
 
     def encode(self, rows: Array) -> Array:
         """Rows [n, width] in original units -> codes [n, latent]. DataError for rows that do not fit."""

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from aae.columns import Places
 from aae.data import Dataset
@@ -85,7 +87,12 @@ def _needed(page: _Page, scene: Scene) -> None:
     run = scene.run
     decoder = run.model.get_submodule("decoder")
     sigmoid = bool(getattr(decoder, "sigmoid", False))
-    network = decoder if run.spec.columns else run.model.decode  # of a table the page makes values of the output
+    whole = decoder if run.spec.columns else run.model.decode  # of a table the page makes values of the output
+    more = run.model.beside - scene.beside
+
+    def network(rows: Tensor) -> Tensor:
+        return whole(torch.nn.functional.pad(rows, (0, more)))  # conditions at their mean
+
     written = write("decoder", decoder.get_submodule("body"), network, run.latent + scene.beside, sigmoid=sigmoid)
     page.meta |= {"decoder": written.layers, "table": _table(run)}
     spec, points = run.spec, scene.points()

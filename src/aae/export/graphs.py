@@ -48,7 +48,7 @@ def graphs(run: Run, usual: Usual | None = None) -> list[Graph]:
         Graph("decoder", Decode(model, spec), {"codes": codes} | beside, shown, about),
     ]
     if run.model.classifies:
-        names = run.class_names or [str(k) for k in range(run.model.beside)]
+        names = run.class_names or [str(k) for k in range(run.model.classes)]
         said = about | {"classes": list(names)}
         found.append(Graph("classifier", Classify(model, spec), {"rows": rows}, ("probabilities", "predicted"), said))
     if usual is not None:

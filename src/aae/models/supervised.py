@@ -1,4 +1,4 @@
-"""The supervised adversarial autoencoder (the paper, section 4): a decoder that is told the class, a code of style."""
+"""The supervised adversarial autoencoder (the paper, section 4): a decoder that is told the class, or conditions."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ class Supervised(Model):
     What the class already says need not be in the code, so the code is left with what is not the class. Phases:
     reconstruction (encoder and decoder), discriminator, generator (encoder). A row of unknown class is decoded with a
     class of zeros; training has none.
+
+    conditions: how many values of any kind, such as scaled numbers, the decoder is told behind the class, or in its
+    place where there are no classes (a conditional adversarial autoencoder).
     """
 
     def __init__(
@@ -33,11 +36,12 @@ class Supervised(Model):
         error: parts.ReconstructionLoss,
         game: Adversarial,
         weight: float = 1.0,
+        conditions: int = 0,
     ) -> None:
         super().__init__()
         self.encoder, self.decoder, self.discriminator = encoder, decoder, discriminator
         self.posterior, self.prior, self.classes, self.error, self.game = posterior, prior, classes, error, game
-        self.beside, self.stochastic = classes, posterior.stochastic
+        self.beside, self.conditions, self.stochastic = classes + conditions, conditions, posterior.stochastic
         self.phases = (
             Phase("reconstruction", ("encoder", "decoder"), self.reconstruction_losses, {"reconstruction": weight}),
             Phase("discriminator", ("discriminator",), self.discriminator_losses, adversary.penalty_weights(game)),
@@ -46,12 +50,15 @@ class Supervised(Model):
 
     @classmethod
     def build(cls, config: Config, spec: DataSpec) -> Supervised:
-        if not spec.classes:
-            raise ConfigError(f"model.kind = supervised needs labels, and {spec.name} has none")
-        model, posterior, classes = config.model, posteriors.build(config.model), len(spec.classes)
+        classes, conditions = len(spec.classes or ()), spec.conditions.features if spec.conditions else 0
+        if not classes and not conditions:
+            raise ConfigError(
+                f"model.kind = supervised needs labels, and {spec.name} has none; or name columns by --condition"
+            )
+        model, posterior = config.model, posteriors.build(config.model)
         return cls(
             parts.encoder(config, spec, posterior.heads * model.latent, posterior.extra),
-            parts.decoder(config, spec, beside=classes),
+            parts.decoder(config, spec, beside=classes + conditions),
             parts.discriminator(config, model.latent),
             posterior,
             priors.build(config.prior, model.latent),
@@ -59,17 +66,19 @@ class Supervised(Model):
             parts.reconstruction_error(config),
             config.adversarial,
             config.reconstruction.weight,
+            conditions,
         )
 
     def reconstruction_losses(self, batch: Batch) -> Losses:
         return {"reconstruction": self.error(self.decoder, self.with_class(self.sample_codes(batch), batch), batch)}
 
     def with_class(self, z: Tensor, batch: Batch) -> Tensor:
-        """Style and one-hot class side by side, [batch, latent + classes]."""
+        """Style, one-hot class and conditions side by side, [batch, latent + classes + conditions]."""
         known = z.new_zeros(len(z), self.classes)
-        if batch.y is not None:
+        if batch.y is not None and self.classes:
             known = F.one_hot(batch.y.clamp(min=0), self.classes) * (batch.y >= 0)[:, None]
-        return torch.cat([z, known.to(z.dtype)], dim=1)
+        told = z.new_zeros(len(z), self.conditions) if batch.condition is None else batch.condition
+        return torch.cat([z, known.to(z.dtype), told.to(z.dtype)], dim=1)
 
     def discriminator_losses(self, batch: Batch) -> Losses:
         real = batch.draw(lambda n, _: self.prior.sample(n, generator=batch.generator))
@@ -91,5 +100,5 @@ class Supervised(Model):
         return batch.once("codes", ("encoder",), lambda: self.posterior.sample(self.encoder, batch))
 
     def decode(self, z: Tensor) -> Tensor:
-        """Style and class side by side, [batch, latent + classes], to rows."""
+        """Style, class and conditions side by side, [batch, latent + beside], to rows."""
         return self.decoder.mean(self.decoder(z))

@@ -1,0 +1,78 @@
+"""Conditions as people give them, by name, as an array or as a table, to values of the columns a decoder is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from aae.columns import Column
+from aae.config import DataSpec
+from aae.data import Scaling, rows
+from aae.data.tables import Cells, Table
+from aae.errors import DataError
+
+WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+
+
+def condition_values(given: Any, n: int, spec: DataSpec) -> Tensor:
+    """The conditions of n rows, float64 [n, columns], as in `Dataset.conditions`.
+
+    given: a mapping from every column's name to one value or to n of them; an array [columns] for all rows or
+    [n, columns]; a table or frame that has the columns. DataError names what is missing or of the wrong kind.
+    """
+    if isinstance(given, Mapping):
+        given = _table(given, n, spec.columns)
+    elif not isinstance(given, Table) and isinstance(given, (Sequence, np.ndarray, Tensor)):
+        given = np.asarray(given)
+        given = given[None] if given.ndim == 1 else given
+    values = rows(given, spec)
+    if len(values) not in (1, n):
+        raise DataError(f"there must be one condition for all rows, or one for each of {n}; got {len(values)}")
+    if values.isnan().any():
+        row, column = values.isnan().nonzero()[0].tolist()
+        raise DataError(f"the condition of row {row} has no value for {spec.columns[column].name!r}; give every column")
+    return values.expand(n, -1)
+
+
+def condition_block(given: Any, n: int, spec: DataSpec) -> Tensor:
+    """What stands beside n codes for these conditions, float32 [n, features]: scaled numbers, one-hot categories."""
+    return Scaling(spec).apply(condition_values(given, n, spec))
+
+
+def written_conditions(words: Sequence[str], columns: Sequence[Column]) -> dict[str, Any]:
+    """NAME=VALUE words of a command line as a mapping; DataError for another form, a wrong name, or no number."""
+    known, found = {column.name: column for column in columns}, dict[str, Any]()
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign:
+            raise DataError(f"--condition {word}: expected NAME=VALUE, such as {next(iter(known))}=...")
+        if name not in known:
+            raise DataError(f"--condition {word}: there is no condition {name!r}; there are {', '.join(known)}")
+        found[name] = _read(value, known[name])
+    return found
+
+
+def _read(text: str, column: Column) -> Any:
+    if column.kind in ("category", "time"):
+        return text
+    if column.kind == "boolean" and text.lower() in WORDS:
+        return WORDS[text.lower()]
+    try:
+        return float(text)
+    except ValueError:
+        raise DataError(f"--condition {column.name}={text}: expected a {column.kind}") from None
+
+
+def _table(given: Mapping[str, Any], n: int, columns: Sequence[Column]) -> Table:
+    names = [column.name for column in columns]
+    if set(given) != set(names):
+        has = ", ".join(map(str, given)) or "nothing"
+        raise DataError(f"conditions are given for {has}; expected {', '.join(names)}")
+    arrays = {name: np.atleast_1d(np.asarray(given[name])) for name in names}
+    length = max(map(len, arrays.values()))
+    if any(len(array) not in (1, length) for array in arrays.values()) or length not in (1, n):
+        raise DataError(f"each condition takes one value, or one for each of {n} rows")
+    return Table({name: Cells.of(np.resize(array, length)) for name, array in arrays.items()})
