@@ -36,8 +36,8 @@ def sample(
 
     check_suffix(out, *ROWS)
     loaded = run_of(run)
-    told = {"y": class_of(loaded, y), "condition": condition_of(loaded, condition)}
-    write_rows(out, loaded.spec, {"samples": loaded.sample(n, seed=seed, **told)})
+    found = loaded.sample(n, seed=seed, y=class_of(loaded, y), condition=condition_of(loaded, condition))
+    write_rows(out, loaded.spec, {"samples": found})
     say(f"wrote {n} samples to {out}")
 
 
