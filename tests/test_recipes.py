@@ -73,6 +73,7 @@ def test_what_the_recipes_are_called() -> None:
         "mnist-clusters-16",
         "mnist-clusters-30",
         "mnist-semi-supervised-100",
+        "mnist-semi-supervised-100-moved",
         "mnist-8d-wae-mmd",
         "mnist-8d-wae-gan",
         "mnist-2d-reduction-1000",

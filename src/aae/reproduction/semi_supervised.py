@@ -21,11 +21,18 @@ def _semi_supervised(labels: int | None) -> Callable[[int, Budget], Config]:
     return settings
 
 
+def _moved(seed: int, budget: Budget) -> Config:
+    config = recipes.mnist_semi_supervised_100_moved()
+    data = dataclasses.replace(config.data, label_seed=seed)
+    return dataclasses.replace(config, seed=seed, data=data, epochs=60 if budget == "quick" else config.epochs)
+
+
 TABLE_2 = Experiment(
     "Table 2: semi-supervised classification of MNIST, test error",
     (Measure("error", "test error"),),
     (
         Case("100-labels", "100 labels", "1.90 ± 0.10", "0.91 ± 0.05 (Ladder + PBWN)", _semi_supervised(100)),
+        Case("100-labels-moved", "100 labels, classes held still (ours)", "", "0.91 ± 0.05 (Ladder + PBWN)", _moved),
         Case("1000-labels", "1000 labels", "1.60 ± 0.08 [1]", "0.84 ± 0.08 (Ladder) [1]", _semi_supervised(1000)),
         Case("all-labels", "all labels", "0.85 ± 0.02 [1]", "0.57 ± 0.02 (Ladder) [1]", _semi_supervised(None)),
     ),
@@ -33,6 +40,9 @@ TABLE_2 = Experiment(
     "Percent.",
     (
         RECALLED,
+        "Classes held still: the paper's recipe with a phase more, in which the class of a digit is to stay while the "
+        "digit is turned, shifted and zoomed a little (recipe mnist-semi-supervised-100-moved). That a digit may move "
+        "is knowledge that the paper's recipe and the best public one do without.",
         "50,000 training and 10,000 validation rows. Labelled rows: as many of each class, from training rows, chosen "
         f"by the seed. {TEST_ONCE}",
     ),
