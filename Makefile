@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # How the environment is made: change it, and it is made again.
 READY := $(VENV)/ready
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow lint docs clean
 
 demo: $(READY)  ## train the digits, leave a report to open
 	$(BIN)/aae train
@@ -17,12 +17,15 @@ test-slow: $(READY)  ## learning checks that take minutes
 	$(BIN)/python -m pytest -m slow
 
 lint: $(READY)  ## format, lint and types, as CI asks
-	$(BIN)/ruff format --check src tests examples benchmarks
-	$(BIN)/ruff check src tests examples benchmarks
+	$(BIN)/ruff format --check src tests examples benchmarks docs
+	$(BIN)/ruff check src tests examples benchmarks docs
 	$(BIN)/mypy
 
+docs: $(READY)  ## the documentation site, in site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:  ## remove the environment and caches; runs/ stays
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'aae needs Python 3.11 or newer; set PYTHON=python3.11')"
