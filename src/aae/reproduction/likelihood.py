@@ -91,7 +91,7 @@ def controls(data: Dataset, budget: Budget) -> list[Control]:
 
 
 def _centroids(train: Array, n: int) -> Array:
-    """n centroids of k-means: five rounds of Lloyd's algorithm from rows drawn at random, one without a row stays where it is."""
+    """n centroids of k-means: five rounds of Lloyd's algorithm from random rows; one without rows stays where it is."""
     x = torch.from_numpy(train)
     centres = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:n]]
     for _ in range(5):
