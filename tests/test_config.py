@@ -372,6 +372,7 @@ RANGES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "corruption.dropout": ((0.0, 0.9), (1.0, -0.1, *NUMBERS)),
     "seed": ((0, 2**63 - 1), (-1, 2**63)),
     "threads": ((0, 64), (-1,)),
+    "log": (((), ("tensorboard",), ("wandb", "mlflow")), (("wandb", "wandb"),)),
     "average": ((0.0, 0.999), (-0.1, 1.0, *NUMBERS)),
     "patience": ((0, 7), (-1,)),
     "save_every": ((0.0, 3600.0), (-1.0, *NUMBERS)),

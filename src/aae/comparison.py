@@ -78,6 +78,7 @@ def baseline(config: Config, spec: DataSpec, kind: Kind) -> Config:
     return dataclasses.replace(
         config,
         recipe=f"{config.recipe}-{kind}",
+        log=(),
         data=dataclasses.replace(config.data, labelled=None, label_seed=0, condition=()),  # baselines are told nothing
         schedule="linear",
         schedule_epochs=(),

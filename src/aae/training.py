@@ -7,8 +7,7 @@ import dataclasses
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,18 @@ from aae.capture import stepper
 from aae.checkpoint import Checkpoint, RunDirectory
 from aae.config import Config, check, from_dict, learns_labels, plain, replace, to_dict
 from aae.data import MEMORY, Dataset, Splits, dataset, load
-from aae.diagnosis import LASTING, Verdict, diagnose
+from aae.diagnosis import LASTING, diagnose
 from aae.distributed import Group
 from aae.errors import ConfigError, DataError, Interrupted, RunError
-from aae.game import Game, Row, sized
+from aae.game import Game, sized
 from aae.hardware import device_of, float32_products, keep_freed_memory, precision_of, using_threads
 from aae.inference import Run
 from aae.memory import MemoryRun
 from aae.plugins import begun, belongs
 from aae.priors import with_content
+from aae.tracking import Callback, following, trackers
+from aae.tracking import Listener as Listener
+from aae.tracking import Progress as Progress
 
 CONDITIONS_KEPT = 1000
 """Rows whose conditions a run keeps, to sample under when none are given."""
@@ -34,22 +36,6 @@ LOOK_EVERY = 5.0
 """Seconds between two looks at the losses within an epoch on an accelerator, which has to be waited for each time."""
 
 
-@dataclass(frozen=True)
-class Progress:
-    """What a listener hears: after every step, and with `row` filled at the end of every epoch."""
-
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    losses: Callable[[], dict[str, float]]
-    """Mean losses of the epoch so far; asking waits for the device, so ask rarely."""
-    row: Row | None = None
-    verdict: Verdict | None = None
-    """What the doctor says, at the end of every epoch; see `aae.diagnosis`."""
-
-
-Listener = Callable[[Progress], None]
 Steer = Callable[[Game, "Stop"], bool]
 """Called between two steps, to wait, to change a learning rate or to ask for a stop; True: save, and call again."""
 
@@ -62,6 +48,7 @@ def train(
     listener: Listener | None = None,
     steer: Steer | None = None,
     group: Group | None = None,
+    callbacks: Sequence[Callback | Listener] = (),
 ) -> Run:
     """Train a model in a new run directory and return the run.
 
@@ -72,11 +59,14 @@ def train(
     steer: called after every step as well, with what may then be changed; see `Steer`.
     group: the processes that train together, each of which calls this with the same settings; see `aae.distributed`.
     The first one writes the run, and the others return it from memory. They cannot be steered.
+    callbacks: more that follow the run, functions like `listener` or whole `aae.tracking.Callback`s; what `config.log`
+    names comes after them. With several processes the first one alone is followed.
 
     Raises ConfigError, DataError, RunError and StorageError before anything is trained; TrainingError if a loss is no
     longer finite; Interrupted after Ctrl-C or SIGTERM, when everything so far has been saved.
     """
     check(config)
+    callbacks = (*callbacks, *trackers(config))
     data, source = _given(config, data)
     _check_labels(config, data)
     config = sized(replace(config, {"data.source": source}), data)
@@ -88,7 +78,7 @@ def train(
     game = Game.new(config, data, device, group)
     record = _record(config, data)
     directory = MemoryRun(*record) if group is not None and not group.first else RunDirectory.create(path, *record)
-    return _continue(directory, game, listener, steer)
+    return _followed(directory, game, listener, steer, callbacks)
 
 
 def train_in_memory(
@@ -107,6 +97,8 @@ def train_in_memory(
     is kept. Otherwise as `train`.
     """
     check(config)
+    if config.log:
+        raise ConfigError("log needs a run directory, and this run is kept in memory; leave log out, or use aae.train")
     config = begun(dataclasses.replace(sized(config, data), prior=with_content(config.prior)))
     _check_labels(config, data)
     keep_freed_memory()
@@ -129,6 +121,7 @@ def resume(
     steer: Steer | None = None,
     group: Group | None = None,
     plugin: str | Path | None = None,
+    callbacks: Sequence[Callback | Listener] = (),
 ) -> Run:
     """Continue a run from its last checkpoint to the end; a finished run is returned as it is.
 
@@ -148,8 +141,10 @@ def resume(
     device = device_of(config.device) if group is None else group.device(config.device)
     _check_processes(group, data, steer)
     if checkpoint is None:
-        return _continue(directory, Game.new(config, data, device, group), listener, steer)
-    return _continue(directory, Game.restored(config, data, device, checkpoint, group), listener, steer)
+        game = Game.new(config, data, device, group)
+    else:
+        game = Game.restored(config, data, device, checkpoint, group)
+    return _followed(directory, game, listener, steer, (*callbacks, *trackers(config)))
 
 
 def _begun(path: str | Path, group: Group | None) -> tuple[RunDirectory | MemoryRun, Checkpoint | None]:
@@ -250,6 +245,30 @@ def _check_labels(config: Config, data: Dataset) -> None:
                 f"model.kind = supervised needs the label of every training row, and {unknown} of {len(train)} rows of "
                 f"{data.spec.name} have none; leave those rows out, or set model.kind to semi-supervised"
             )
+
+
+def _followed(
+    directory: RunDirectory | MemoryRun,
+    game: Game,
+    listener: Listener | None,
+    steer: Steer | None,
+    callbacks: Sequence[Callback | Listener],
+) -> Run:
+    """Train to the end with everybody listening; of several processes the one with the directory."""
+    if isinstance(directory, MemoryRun):
+        return _continue(directory, game, listener, steer)
+    done = game.step // game.steps_per_epoch
+    with following(callbacks, directory.path, game.config, game.data, done) as audience:
+        heard = [each for each in (listener, audience) if each is not None]
+
+        def hear(moment: Progress) -> None:
+            for each in heard:
+                each(moment)
+
+        run = _continue(directory, game, hear if heard else None, steer)
+        if audience is not None:
+            audience.end(run)
+    return run
 
 
 def _continue(directory: RunDirectory | MemoryRun, game: Game, listener: Listener | None, steer: Steer | None) -> Run:

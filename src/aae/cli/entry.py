@@ -17,7 +17,7 @@ import tyro
 
 from aae import __version__, plugins
 from aae.cli.failing import alone, one_speaks, tell
-from aae.cli.looking import doctor, evaluate, explore, list_priors, list_recipes, report
+from aae.cli.looking import compare, doctor, evaluate, explore, list_priors, list_recipes, report
 from aae.cli.measuring import bench, reproduce
 from aae.cli.options import (
     say,
@@ -46,6 +46,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "report": report,
     "doctor": doctor,
+    "compare": compare,
     "sample": sample,
     "encode": encode,
     "decode": decode,

@@ -95,6 +95,25 @@ def explore(
     serve(loaded, data, host=host, port=port, remote=allow_remote, browser=browser, points=points, say=say)
 
 
+def compare(
+    runs: Annotated[
+        tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN RUN ...", help="Two runs or more.")
+    ],
+    /,
+    out: Annotated[
+        Path | None,
+        tyro.conf.arg(aliases=["-o"], metavar="DIR", help="Also write comparison.md, comparison.html and curves.png."),
+    ] = None,
+) -> None:
+    """Hold measured runs side by side: spread over seeds, and configurations paired seed by seed."""
+    from aae import contrast
+
+    loaded = [run_of(run) for run in runs]
+    said = contrast.markdown(contrast.sections(contrast.configurations(loaded)))
+    page = None if out is None else contrast.write(loaded, out)
+    say(said.rstrip() if page is None else f"{said}\nwritten to {page}")
+
+
 def list_recipes() -> None:
     """List the recipes, a line each."""
     width = max(map(len, recipes.RECIPES))

@@ -423,6 +423,8 @@ class Config:
     """End after this many epochs without a better one (0: never)."""
     save_every: float = 30.0
     """Seconds between checkpoints (also one at the end, and one on Ctrl-C or SIGTERM)."""
+    log: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
+    """Where the numbers and pictures of training also go: see docs/tracking.md."""
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     prior: Prior = field(default_factory=Prior)
@@ -445,6 +447,7 @@ class Config:
             f"schedule_epochs must be 1 or more and ascending, got {at}",
         )
         require(0 <= self.seed < 2**63, f"seed must lie in 0 to 2^63 - 1, got {self.seed}")
+        require(len(set(self.log)) == len(self.log), f"log names a tracker twice, got {self.log}")
         require(0 <= self.average < 1, f"average must lie in 0 to below 1, got {self.average}")
         require(self.patience >= 0, f"patience must be 0 or more, got {self.patience}")
         require(self.threads >= 0, f"threads must be 0 or more, got {self.threads}")

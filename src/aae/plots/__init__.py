@@ -14,6 +14,7 @@ from aae.plots.latent import Panel, comparison, latent_scatter
 from aae.plots.losses import losses
 from aae.plots.pareto import pareto
 from aae.plots.prior import prior_picture
+from aae.plots.spread import spread_curves
 from aae.plots.style import PALETTE, UNLABELLED, class_colours, save, to_png_bytes
 from aae.plots.tables import columns, correlations
 
@@ -39,6 +40,7 @@ __all__ = [
     "sample_picture",
     "samples",
     "save",
+    "spread_curves",
     "style_by_class",
     "to_png_bytes",
 ]
