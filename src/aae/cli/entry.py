@@ -17,7 +17,7 @@ import tyro
 
 from aae import __version__, plugins
 from aae.cli.failing import alone, one_speaks, tell
-from aae.cli.looking import compare, doctor, evaluate, explore, list_priors, list_recipes, report
+from aae.cli.looking import compare, doctor, evaluate, explore, list_priors, list_recipes, recommend, report
 from aae.cli.measuring import bench, reproduce
 from aae.cli.options import (
     say,
@@ -47,6 +47,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "report": report,
     "doctor": doctor,
     "compare": compare,
+    "recommend": recommend,
     "sample": sample,
     "encode": encode,
     "decode": decode,

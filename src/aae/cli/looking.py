@@ -11,6 +11,8 @@ from aae import recipes
 from aae.cli.options import (
     Compare,
     DataDir,
+    DataSource,
+    Layout,
     Quiet,
     RunPath,
     as_json,
@@ -112,6 +114,37 @@ def compare(
     said = contrast.markdown(contrast.sections(contrast.configurations(loaded)))
     page = None if out is None else contrast.write(loaded, out)
     say(said.rstrip() if page is None else f"{said}\nwritten to {page}")
+
+
+def recommend(
+    data: DataSource,
+    /,
+    goal: Annotated[
+        Literal["auto", "look", "generate", "classify", "cluster", "anomalies"],
+        tyro.conf.arg(help="What the model is for; auto: by what the data is and which rows have labels."),
+    ] = "auto",
+    label: Annotated[str | None, tyro.conf.arg(metavar="COLUMN", help="The column of a table with the labels.")] = None,
+    layout: Layout = "auto",
+    data_dir: DataDir = None,
+    time: Annotated[bool, tyro.conf.arg(help="Try a few steps to say how long it takes.")] = True,
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Print JSON instead of text.")] = False,
+) -> None:
+    """Choose a recipe and settings for DATA, with the reason for each choice, the size and the time."""
+    from aae import recommend as advisor
+    from aae.config import Config, replace
+    from aae.data import load
+    from aae.game import sized
+    from aae.plan import plan
+
+    named = {"data.source": data, "data.label": label, "data.layout": layout, "data.directory": data_dir}
+    config = replace(Config(), named)
+    rows = load(config.data)
+    advice = advisor.recommend(config, rows, goal)
+    cost = plan(sized(advice.config, rows), rows).lines() if time else []
+    if json:
+        say(as_json({**advisor.facts(advice, rows), "cost": cost}))
+    else:
+        say("\n".join([*advice.lines(), "", advisor.described(rows), *cost]))
 
 
 def list_recipes() -> None:
