@@ -296,4 +296,6 @@ def _short(one: Compared) -> str:
     """Against what a method's codes are held, short enough to stand above its panel."""
     if one.note == comparison.MATCHED:
         return "shifted and scaled"
+    if one.note == comparison.STYLE_ALONE:
+        return "of the style, without the head"
     return f"its prior: {type(one.prior).__name__}, deviation {one.prior.spread:.3g}"

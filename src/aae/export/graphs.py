@@ -102,19 +102,20 @@ def plain_model(model: Model) -> Model:
     for part in list(copied.modules()):
         for name, child in part.named_children():
             if isinstance(child, MLP):
-                setattr(part, name, nn.Sequential(*(_bare(layer) for layer in child)))
+                setattr(part, name, _plain_layers(child))
     return copied
 
 
-def _bare(layer: nn.Module) -> nn.Module:
-    """A linear layer anew; its weight may have been computed, as under spectral normalisation."""
-    if not isinstance(layer, nn.Linear):
-        return nn.ReLU()
-    bare = nn.Linear(layer.in_features, layer.out_features)
-    with torch.no_grad():
-        bare.weight.copy_(layer.weight)
-        bare.bias.copy_(layer.bias)
-    return bare.requires_grad_(False)
+def _plain_layers(network: MLP) -> nn.Sequential:
+    """The layers anew; a weight may have been computed, as under spectral normalisation, or be normalised after it."""
+    layers: list[nn.Module] = []
+    for weight, bias in network.linear():
+        bare = nn.Linear(weight.shape[1], weight.shape[0])
+        with torch.no_grad():
+            bare.weight.copy_(weight)
+            bare.bias.copy_(bias)
+        layers += [bare.requires_grad_(False), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
 
 
 class _Part(nn.Module):
