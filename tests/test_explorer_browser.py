@@ -175,7 +175,7 @@ def test_a_click_opens_the_point_there(page: Any, digits: Dataset) -> None:
     ActionChains(page).send_keys(Keys.TAB).perform()
     python = page.execute_script("return document.getElementById('python').textContent")
     assert "run.decode([[" in python
-    assert f"data.x[{row}]" in python
+    assert f"data.x[[{row}]]" in python
 
 
 def test_a_path_becomes_a_film_strip_by_pointer_and_by_keys(page: Any) -> None:
@@ -257,17 +257,32 @@ def test_networks_run_in_the_page_as_they_do_in_python(name: str, browser: Any) 
     np.testing.assert_allclose(found, run(written, rows), atol=1e-4)
 
 
-def test_a_table_of_many_kinds_is_decoded_and_encoded_as_in_python(browser: Any, tmp_path: Path) -> None:
-    """Numbers, whole numbers, truth values, categories and gaps, in the file; the server asks Python itself."""
-    rng = np.random.default_rng(0)
-    lines = ["size,count,on,colour"]
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> tuple[aae.Run, Dataset, Path]:
+    """A run on numbers, whole numbers, truth values, days, categories and gaps, and its page as a file."""
+    folder, rng = tmp_path_factory.mktemp("table"), np.random.default_rng(0)
+    lines = ["size,count,on,day,colour"]
     for i in range(200):
-        size = "" if i % 20 == 0 else f"{rng.normal(50, 9):.3f}"
-        lines.append(f"{size},{rng.integers(0, 40)},{('false', 'true')[i % 3 == 0]},{('red', 'green', 'blue')[i % 3]}")
-    (tmp_path / "table.csv").write_text("\n".join(lines) + "\n")
-    made = aae.train(tiny(data__source=str(tmp_path / "table.csv"), batch_size=64), tmp_path / "run")
-    data, path = data_of(made), tmp_path / "page.html"
-    export(made, path, data)
+        size, colour = "" if i % 20 == 0 else f"{rng.normal(50, 9):.3f}", ("red", "green", '"a, ""b"""', "")[i % 4]
+        lines.append(
+            f"{size},{rng.integers(0, 40)},{('false', 'true')[i % 3 == 0]},2024-0{1 + i % 9}-{10 + i % 13},{colour}"
+        )
+    (folder / "table.csv").write_text("\n".join(lines) + "\n")
+    made = aae.train(tiny(data__source=str(folder / "table.csv"), batch_size=64), folder / "run")
+    export(made, folder / "page.html", data_of(made))
+    return made, data_of(made), folder / "page.html"
+
+
+def choose(browser: Any, name: str, value: str) -> None:
+    script = "const s = document.getElementById(arguments[0]); s.value = arguments[1]; s.dispatchEvent(new Event('change'))"
+    browser.execute_script(script, name, value)
+
+
+def test_a_table_of_many_kinds_is_decoded_and_encoded_as_in_python(
+    browser: Any, table: tuple[aae.Run, Dataset, Path]
+) -> None:
+    """In the file; the server asks Python itself."""
+    (made, data, path), rng = table, np.random.default_rng(1)
     browser.get(path.as_uri())
     wait(browser, READY)
     codes = rng.uniform(-2, 2, (40, 2))
@@ -280,11 +295,133 @@ def test_a_table_of_many_kinds_is_decoded_and_encoded_as_in_python(browser: Any,
     assert np.isnan(rows).any()
     given = [[None if np.isnan(x) else float(x) for x in row] for row in rows]
     one = (
-        "Promise.all(rows.map((r) => s.encode(r.map((x) => x ?? NaN)))).then((z) => done(z.map((c) => Array.from(c))))"
+        "Promise.all(rows.map((r) => s.encode(r.map((x) => x ?? NaN)))).then((z) => done(z.map((c) => [...c.code])))"
     )
     found = browser.execute_async_script(ask + one, "", given)
-    np.testing.assert_allclose(found, scene.encode(rows), atol=5e-3)
+    np.testing.assert_allclose(found, scene.encode(rows)["codes"], atol=5e-3)
     scene.refresh()
     assert np.isfinite(scene.column(0)).all()
     page = browser.find_element("id", "decoded").text
-    assert any(colour in page for colour in ("red", "green", "blue"))
+    assert any(colour in page for colour in ("red", "green", 'a, "b"'))
+
+
+def test_a_table_is_shown_and_saved_in_its_own_words(browser: Any, table: tuple[aae.Run, Dataset, Path]) -> None:
+    """Gaps, categories, truth values and days: as colours, as filters, in cards, in CSV, and filled in by hand."""
+    from selenium.webdriver import Keys
+
+    _, data, path = table
+    browser.get(path.as_uri())
+    wait(browser, READY)
+    names = browser.execute_script("return aaeExplorer.meta.columns.map((c) => c.name)")
+    legend = browser.find_element("id", "legend")
+    choose(browser, "colour", str(names.index("size")))  # ten rows have none
+    wait(browser, "return document.getElementById('legend').textContent.includes('grey: missing')")
+    choose(browser, "colour", str(names.index("day")))
+    wait(browser, "return document.getElementById('legend').textContent.includes('2024-0')")
+    choose(browser, "colour", str(names.index("colour")))
+    wait(browser, "return document.querySelectorAll('#legend [data-kind=column]').length === 4")
+    assert "missing (50)" in legend.text
+    browser.find_element("css selector", "#legend [data-kind=column]").click()
+    assert browser.execute_script("return aaeExplorer.shown.reduce((a, b) => a + b, 0)") == 150
+    browser.find_element("id", "show-all").click()
+    browser.execute_script("aaeExplorer.select(new Uint8Array(aaeExplorer.n).fill(1)); aaeExplorer.open(3)")
+    wait(browser, "return document.querySelector('#mean td') && document.querySelector('#item td')")
+    for name in ("item", "mean", "decoded"):
+        text = browser.find_element("id", name).text
+        assert re.search(r"day 2024-\d\d-\d\d", text), text
+        assert re.search(r"on (true|false)", text), text
+    csv = browser.execute_async_script(
+        "const done = arguments[0]; window.download = (name, text) => done(text);"
+        "document.querySelector('#selection button').click()"
+    )
+    given = (path.parent / "table.csv").read_text().split("\n")[1:-1]
+    for line in csv.split("\n")[1:-1]:
+        row, _, _, _, _, values = line.split(",", 5)
+        wanted = given[int(row)].split(",", 4)
+        size, rest = values.split(",", 1)
+        assert (float(size or "nan") == float(wanted[0] or "nan")) or (size == wanted[0] == "")
+        assert rest == ",".join(wanted[1:])
+    browser.execute_script("aaeExplorer.tell('path', [[-1, 0], [1, 0]])")
+    wait(browser, "return document.querySelectorAll('#strip thead button').length === 24")
+    browser.find_element("id", "input-title").click()
+    browser.find_element("id", "fill-item").click()
+    wait(browser, "return document.getElementById('input-said').textContent.startsWith('Its code')")
+    row = data.x[browser.execute_script("return aaeExplorer.row[3]")]
+    assert browser.find_element("id", "field-3").get_attribute("value") == str(np.datetime64(int(row[3]), "s"))[:10]
+    browser.execute_script("window.given = null; aaeExplorer.source.encode = async (row) => { given = [...row]; throw Error('stop'); }")
+    browser.find_element("id", "field-4").send_keys("(missing)")  # as in some rows
+    wait(browser, "return given !== null && Number.isNaN(given[4])")
+    browser.find_element("id", "field-1").send_keys(Keys.BACKSPACE * 3)  # which no row lacks
+    wait(browser, "return document.getElementById('input-said').textContent.startsWith('count needs a value')")
+
+
+def test_what_is_copied_as_python_runs(browser: Any, table: tuple[aae.Run, Dataset, Path]) -> None:
+    made, data, path = table
+    browser.get(path.as_uri())
+    wait(browser, READY)
+    browser.execute_script("aaeExplorer.open(3); aaeExplorer.tell('path', [[-1, 0], [1, 0]])")
+    browser.execute_script("aaeExplorer.select(aaeExplorer.split.map((s, i) => i < 5))")
+    wait(browser, "return document.getElementById('python').textContent.includes('frames =')")
+    found: dict[str, Any] = {}
+    exec(browser.execute_script("return document.getElementById('python').textContent"), found)
+    row = browser.execute_script("return aaeExplorer.row[3]")
+    assert found["opened"].to_pandas().equals(made.table(data.x[[row]].numpy()).to_pandas())
+    assert [len(found[name].to_pandas()) for name in ("decoded", "again", "frames", "selected")] == [1, 1, 24, 5]
+
+
+def test_the_legend_keeps_the_focus_and_shows_one_class_alone(page: Any) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    button = page.find_element("css selector", "#legend [data-kind='class'][data-key='3']")
+    button.send_keys(Keys.ENTER)
+    assert page.execute_script("return document.activeElement.dataset.key") == "3"
+    assert page.execute_script("return [...aaeExplorer.hidden.class]") == [3]
+    ActionChains(page).key_down(Keys.SHIFT).send_keys(Keys.ENTER).key_up(Keys.SHIFT).perform()
+    assert sorted(page.execute_script("return [...aaeExplorer.hidden.class]")) == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+    page.find_element("id", "show-all").click()
+    assert page.execute_script("return aaeExplorer.hidden.class.size") == 0
+
+
+def test_a_picture_is_taken_wherever_it_is_dropped_and_gets_the_class_that_is_found(
+    browser: Any, digits: Dataset, tmp_path: Path
+) -> None:
+    made = aae.train(tiny(model__kind="semi-supervised"), tmp_path / "run", data=digits)
+    scene = Scene(made, digits)
+    scene.refresh()
+    export(made, tmp_path / "page.html", digits)
+    drop = (
+        "const c = document.createElement('canvas'); c.width = c.height = 8; const x = c.getContext('2d');"
+        "const d = x.createImageData(8, 8); arguments[0].forEach((v, i) => { d.data.fill(v * 255 / 16, 4 * i, 4 * i + 3);"
+        "d.data[4 * i + 3] = 255; }); x.putImageData(d, 0, 0); c.toBlob((b) => { const t = new DataTransfer();"
+        "t.items.add(new File([b], 'a.png', { type: 'image/png' })); document.body.dispatchEvent("
+        "new DragEvent('drop', { dataTransfer: t, bubbles: true, cancelable: true })); })"
+    )
+    with serving(scene) as asking:
+        for address in (asking.server.address, (tmp_path / "page.html").as_uri()):
+            browser.get(address)
+            wait(browser, READY)
+            browser.execute_script(
+                "window.given = null; const e = aaeExplorer.source, kept = e.encode.bind(e);"
+                "e.encode = (row) => { given = Array.from(row); return kept(row); }"
+            )
+            browser.execute_script(drop, digits.x[0].tolist())
+            wait(browser, "return document.getElementById('input-said').textContent.includes('Its code')")
+            row = np.array(browser.execute_script("return given")).reshape(1, 8, 8).astype(np.float32)
+            found = int(made.predict(row)[0])
+            assert browser.execute_script("return aaeExplorer.label") == found
+            assert f"Found: {found}." in browser.find_element("id", "input-said").text
+            np.testing.assert_allclose(browser.execute_script(CODE), made.encode(row)[0], atol=2e-2)
+            choose(browser, "colour", "assigned")
+            assert browser.find_elements("css selector", "#legend [data-kind=assigned]")
+
+
+def test_on_a_phone_the_picture_is_seen_beside_the_finger(page: Any) -> None:
+    try:
+        small = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+        page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", small)
+        box = "const r = document.querySelector('#inset canvas').getBoundingClientRect(); return [r.width, r.height]"
+        assert min(page.execute_script(box)) > 60
+        assert page.execute_script("return document.documentElement.scrollWidth") <= 390
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert page.execute_script("return getComputedStyle(document.getElementById('inset')).display") == "none"

@@ -88,8 +88,12 @@ def test_pause_holds_a_step_and_save_writes_it(training: Training) -> None:
     ask = training.ask()
     assert ask("/api/live/command", {"command": "pause"}).status == 202
     step = training.until("paused", True)["step"]
-    time.sleep(0.3)
-    assert training.until("paused", True)["step"] == step
+    training.until("points", lambda points: points > 0)
+    time.sleep(1.3)  # time for one more picture, if one were made
+    points = training.until("paused", True)["points"]
+    time.sleep(1.3)
+    state = training.until("paused", True)
+    assert (state["step"], state["points"]) == (step, points)
     ask("/api/live/command", {"command": "save"})
     training.until("saved", step)
     assert RunDirectory.open(training.path).steps()[-1] == step
@@ -152,6 +156,11 @@ def test_the_page_follows_and_steers(training: Training) -> None:
         wait("return typeof aaeExplorer === 'object'")
         before = browser.execute_script("return Array.from(aaeExplorer.codes.slice(0, 40))")
         wait(f"return aaeExplorer.codes[0] !== {before[0]!r}")
+        browser.execute_script("aaeExplorer.open(0); aaeExplorer.colour('code 1')")
+        was = browser.execute_script("return aaeExplorer.codes[0]")
+        wait(f"return aaeExplorer.codes[0] !== {was!r} && aaeExplorer.code[0] === aaeExplorer.codes[0]")
+        assert browser.execute_script("return aaeExplorer.item") == 0  # it stays open, and its code is followed
+        assert browser.execute_script("return aaeExplorer.values[5] === aaeExplorer.codeOf(5)[0]")
         browser.find_element("id", "tab-training").click()
         wait("return document.querySelectorAll('#curves path').length >= 3")
         browser.find_element("id", "pause").click()

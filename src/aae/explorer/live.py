@@ -57,6 +57,7 @@ class Live:
         self.stopping = ""
         self.scene: Scene | None = None
         self._seen = self._copied = -math.inf
+        self._copied_at = -1
         self._state: dict[str, Any] = {}
         self._saving, self._saved = False, 0
         self._weights: queue.Queue[dict[str, torch.Tensor]] = queue.Queue(maxsize=1)
@@ -122,10 +123,11 @@ class Live:
             "saved": self._saved,
             "verdict": verdict_of(game.history, game.config),
         }
-        if time.monotonic() - self._copied >= EVERY and self._weights.empty():
+        moved = game.step != self._copied_at  # while the run is paused, nothing has
+        if moved and time.monotonic() - self._copied >= EVERY and self._weights.empty():
             weights = {k: v.detach().to("cpu", copy=True) for k, v in game.model.state_dict().items()}
             self._weights.put(weights)
-            self._copied = time.monotonic()
+            self._copied, self._copied_at = time.monotonic(), game.step
 
     # In threads of the server
 

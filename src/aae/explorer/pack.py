@@ -9,7 +9,7 @@ import numpy as np
 MAGIC = b"AAEP"
 ALIGNED = 8
 """Every array starts at a multiple of this many bytes, as typed arrays in a browser demand."""
-KINDS = {"f2", "f4", "u1", "i2", "i4", "u4"}
+KINDS = {"f2", "f4", "f8", "u1", "i2", "i4", "u4"}
 
 
 def pack(arrays: dict[str, np.ndarray]) -> bytes:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from aae import __version__
+from aae.columns import Column
 from aae.config import Config, flatten, to_dict
 from aae.data import Dataset, Scaling
 from aae.diagnosis import diagnose
@@ -47,10 +48,15 @@ SPLITS = ("train", "validation", "test")
 FIGURES = {
     "latent.png": "Latent space",
     "manifold.png": "Manifold",
+    "holes.png": "Holes and crowds",
     "losses.png": "Losses",
     "health.png": "The doctor",
     "reconstructions.png": "Reconstructions",
     "samples.png": "Random samples",
+    "columns.png": "Columns",
+    "correlations.png": "Correlations",
+    "styles.png": "Style and class",
+    "clusters.png": "Clusters",
     "training.gif": "The latent space through training",
     "comparison.png": "Side by side",
 }
@@ -101,6 +107,8 @@ class Scene:
         """Encode every point with the model as it is now."""
         self.done = 0
         found = []
+        if self.run.heads is not None:  # the prior lies around them, and they are learnt
+            self.prior = self._prior()
         for points in self._chunks():
             x = self.originals(points)
             with self.lock:
@@ -113,8 +121,9 @@ class Scene:
         self.version += 1
 
     def originals(self, points: Array) -> Array:
-        """The rows behind these points, float32 [n, width] in original units."""
-        return self.data.x[torch.from_numpy(self.rows[points].astype(np.int64))].float().numpy()
+        """The rows behind these points [n, width] in original units: float32, of a table float64."""
+        found = self.data.x[torch.from_numpy(self.rows[points].astype(np.int64))]
+        return (found if self.run.spec.columns else found.float()).numpy()
 
     def decode(self, codes: Array, labels: Array | None = None) -> Array:
         """Codes [n, latent] -> float32 [n, width] in original units.
@@ -145,16 +154,23 @@ class Scene:
         told = np.zeros((len(codes), self.run.model.beside - self.beside))  # conditions at their mean
         return np.concatenate([codes, np.arange(self.beside) == labels[:, None], told], axis=1)
 
-    def encode(self, rows: Array) -> Array:
-        """Rows [n, width] in original units -> codes [n, latent]. DataError for rows that do not fit."""
+    def encode(self, rows: Array) -> dict[str, Array]:
+        """Rows [n, width] in original units -> codes [n, latent] and, of a model that finds classes, assigned [n].
+
+        DataError for rows that do not fit.
+        """
         with self.lock:
-            return self.run.encode(rows)
+            rows = rows if self.run.spec.columns else rows.astype(np.float32)
+            found = {"codes": self.run.encode(rows).astype(np.float32)}
+            if self.finds:
+                found["assigned"] = self.run.predict(rows).astype(np.int32)
+            return found
 
     def columns(self) -> list[dict[str, Any]]:
-        """What points can be coloured by, beside class, split and code: the error, and the columns of a table."""
-        named = [{"name": "reconstruction error"}]
+        """What points can be coloured by, beside class, split and code: the error, and the columns (`of`) of a table."""
+        named: list[dict[str, Any]] = [{"name": "reconstruction error", "of": None}]
         if self._is_table:
-            named += [{"name": name} for name in self._column_names]
+            named += [{"name": name, "of": i} for i, name in enumerate(self._column_names)]
         return named
 
     def column(self, index: int) -> Array:
@@ -218,7 +234,9 @@ class Scene:
             "image": spec.is_image,
             "shape": list(spec.shape),
             "features": self.width,
-            "categories": [list(c.categories) or None for c in spec.columns] if spec.columns else None,
+            "categories": [_words(c) for c in spec.columns] if spec.columns else None,
+            "kinds": [_kind(c) for c in spec.columns] if spec.columns else None,
+            "gaps": [c.missing for c in spec.columns] if spec.columns else None,
             "limits": [spec.minimum, spec.maximum],
             "names": self._column_names if self._is_table else None,
             "classes": None if spec.classes is None else list(spec.classes),
@@ -295,6 +313,18 @@ def verdict_of(history: Sequence[dict[str, Any]], config: Config) -> str:
     if found.code == "not-measured":
         return ""
     return f"{found.code}: {found.sentence}" + (f" Change {found.setting} first." if found.setting else "")
+
+
+def _words(column: Column) -> list[str] | None:
+    """What stands for 0, 1, ... of a column; None for a column of numbers."""
+    if column.categories:
+        return list(column.categories)
+    return ["false", "true"] if column.kind == "boolean" else None
+
+
+def _kind(column: Column) -> str:
+    """The kind of a column, with `day` for a time that knows no hours."""
+    return "day" if column.dtype == "datetime64[D]" else column.kind
 
 
 def _settings(run: Run) -> dict[str, Any]:

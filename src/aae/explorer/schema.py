@@ -12,8 +12,11 @@ ROWS = 16
 Schema = dict[str, Any]
 
 
-def openapi(latent: int, features: int, beside: int) -> Schema:
-    """The document for a model with codes of `latent` and rows of `features` numbers, and `beside` classes."""
+def openapi(latent: int, features: int, beside: int, gaps: bool = False) -> Schema:
+    """The document for a model with codes of `latent` and rows of `features` numbers, and `beside` classes.
+
+    gaps: null may stand for a value of a row.
+    """
     codes = _body(codes=_matrix(latent, CODES, 1e6))
     if beside:
         label = {"type": "integer", "minimum": -1, "maximum": beside - 1}
@@ -41,7 +44,7 @@ def openapi(latent: int, features: int, beside: int) -> Schema:
             },
             "/api/decode": {"post": _operation("Codes to rows", _binary(), body=codes)},
             "/api/encode": {
-                "post": _operation("Rows to codes", _binary(), body=_body(rows=_matrix(features, ROWS, 1e30)))
+                "post": _operation("Rows to codes", _binary(), body=_body(rows=_matrix(features, ROWS, 1e30, gaps)))
             },
             "/api/rows": {"post": _operation("The data behind points", _binary(), body=_body(points=_points()))},
             "/api/live": {"get": _operation("How training stands", _json(), _failed("404"))},
@@ -96,8 +99,8 @@ def _body(**properties: Schema) -> Schema:
     }
 
 
-def _matrix(width: int, most: int, limit: float) -> Schema:
-    number = {"type": "number", "minimum": -limit, "maximum": limit}
+def _matrix(width: int, most: int, limit: float, gaps: bool = False) -> Schema:
+    number: Schema = {"type": ["number", "null"] if gaps else "number", "minimum": -limit, "maximum": limit}
     row = {"type": "array", "items": number, "minItems": width, "maxItems": width}
     return {"type": "array", "items": row, "minItems": 1, "maxItems": most}
 

@@ -86,7 +86,7 @@ class Site:
 
     async def schema(self, request: Request) -> Response:
         scene = self.scene
-        return JSONResponse(openapi(scene.run.latent, scene.width, scene.beside))
+        return JSONResponse(openapi(scene.run.latent, scene.width, scene.beside, bool(scene.run.spec.columns)))
 
     async def meta(self, request: Request) -> Response:
         found = await self._thread(self.scene.meta)
@@ -131,9 +131,8 @@ class Site:
 
     async def encode(self, request: Request) -> Response:
         body = await _body(request, {"rows"})
-        rows = _matrix(body["rows"], "rows", self.scene.width, ROWS)
-        codes = await self._thread(partial(self.scene.encode, rows.astype(np.float32)))
-        return _binary(pack({"codes": codes.astype(np.float32)}))
+        rows = _matrix(body["rows"], "rows", self.scene.width, ROWS, gaps=bool(self.scene.run.spec.columns))
+        return _binary(pack(await self._thread(partial(self.scene.encode, rows))))
 
     async def rows(self, request: Request) -> Response:
         """The originals of points, by their place in the scatter."""
@@ -191,19 +190,23 @@ def _whole(value: Any, name: str, most: int) -> np.ndarray:
     raise Invalid(f"{name} must be a list of 1 to {most} whole numbers")
 
 
-def _matrix(value: Any, name: str, width: int, most: int) -> np.ndarray:
-    """A list of 1 to `most` lists of `width` numbers as float64, finite in 32-bit arithmetic. Invalid otherwise."""
-    wanted = f"{name} must be a list of 1 to {most} lists of {width} numbers"
+def _matrix(value: Any, name: str, width: int, most: int, gaps: bool = False) -> np.ndarray:
+    """A list of 1 to `most` lists of `width` numbers as float64, finite in 32-bit arithmetic. Invalid otherwise.
+
+    gaps: null may stand for a value that is missing, and becomes NaN.
+    """
+    kinds = (int, float, type(None)) if gaps else (int, float)
+    wanted = f"{name} must be a list of 1 to {most} lists of {width} numbers{', null where missing' if gaps else ''}"
     if not (isinstance(value, list) and 0 < len(value) <= most):
         raise Invalid(wanted)
     for row in value:
-        if not (isinstance(row, list) and len(row) == width and all(type(x) in (int, float) for x in row)):
+        if not (isinstance(row, list) and len(row) == width and all(type(x) in kinds for x in row)):
             raise Invalid(wanted)
     try:
         array = np.array(value, dtype=np.float64)
     except OverflowError:
         raise Invalid(f"{name} must be finite") from None
-    if not (np.abs(array) <= 1e30).all():
+    if (np.abs(array) > 1e30).any() or not (gaps or np.isfinite(array).all()):
         raise Invalid(f"{name} must be finite and at most 1e30 in magnitude")
     return array
 

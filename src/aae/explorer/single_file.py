@@ -76,7 +76,7 @@ def export(run: Run, path: Path, data: Dataset, points: int = POINTS) -> str:
     _encoder(page, scene)
     _figures(page, run)
     _originals(page, scene, len(scene.rows))
-    page.meta["said"] = _said(page)
+    page.meta["said"] = _said(page, len(figures_of(run.path)))
     payload = base64.b64encode(gzip.compress(pack(page.arrays), 9)).decode()
     text, _ = assemble(page.meta["title"], page.meta, payload)
     write_atomic(path, text.encode())
@@ -169,12 +169,15 @@ def _halving(most: int, least: int) -> Iterator[int]:
 
 
 def _stored(rows: Array) -> Array:
-    """Whole numbers of a byte as bytes, others in 32 bits."""
+    """Whole numbers of a byte as bytes, others as they are: in 32 bits, of a table in 64."""
     whole = rows.astype(np.uint8) if ((rows >= 0) & (rows <= 255)).all() else None
-    return whole if whole is not None and (whole == rows).all() else rows.astype(np.float32)
+    return whole if whole is not None and (whole == rows).all() else rows
 
 
-def _said(page: _Page) -> str:
+def _said(page: _Page, drawn: int) -> str:
     kept = page.meta["originals"]
     data = "the data behind all of them" if kept == page.meta["shown"] else f"the data behind {kept:,} of them"
-    return f"This file holds {data}. {page.meta.get('encoder_note', 'It has no encoder. ')}".strip()
+    encoder = page.meta.get("encoder_note", "It has no encoder, so it cannot give a row of your own its code. ")
+    missing = drawn - len(page.meta["figures"])
+    figures = f"There was no room for {missing} of the report's {drawn} figures." if missing else ""
+    return f"This file holds {data}. {encoder}{figures}".strip()

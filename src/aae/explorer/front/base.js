@@ -39,7 +39,7 @@ function fromHalves(bits) {
   return out;
 }
 
-const VIEWS = { f4: Float32Array, u1: Uint8Array, i2: Int16Array, i4: Int32Array, u4: Uint32Array, f2: Uint16Array };
+const VIEWS = { f4: Float32Array, f8: Float64Array, u1: Uint8Array, i2: Int16Array, i4: Int32Array, u4: Uint32Array, f2: Uint16Array };
 
 /** Named arrays out of the bytes that pack.py wrote: {name: typed array with a `shape`}. */
 function unpack(buffer) {

@@ -1,12 +1,9 @@
 "use strict";
 // What is on the screen: the points, where they lie, how they are coloured, which are shown, and the code in hand.
 
-const INK = "#262626", FAINT = "#8a8f98", HOLE = "#0072b2", CROWD = "#d55e00";
-const TILE = 58;  // CSS pixels of a tile of the manifold
-const MARGIN = 24;
-
-class Explorer {
+class Explorer extends Screen {
   constructor(source, points) {
+    super();
     this.source = source;
     this.meta = source.meta;
     this.latent = this.meta.latent;
@@ -22,8 +19,10 @@ class Explorer {
     this.line = [];  // the path or lasso being drawn, in plane coordinates
     this.colourBy = "class";
     this.values = null;
-    this.hidden = { class: new Set(), split: new Set() };
-    this.listeners = { code: [], decoded: [], points: [], shown: [], view: [], selection: [], item: [], path: [] };
+    this.words = null;  // of the column that colours, where its values are words
+    this.hidden = { class: new Set(), assigned: new Set(), column: new Set(), split: new Set() };
+    this.listeners = { code: [], decoded: [], points: [], shown: [], view: [], selection: [], item: [], path: [],
+      strip: [] };
     this.timings = [];
     this.frames = 0;
     this.dots = new Dots();
@@ -83,8 +82,11 @@ class Explorer {
 
   /** New codes of the same points, as training moves them: they drift there. */
   drift(points) {
-    const from = [this.x, this.y];
+    const from = [this.x, this.y], { item } = this;
+    const inHand = item >= 0 && this.codeOf(item).every((x, k) => x === this.code[k]);
     this.take(points);
+    if (inHand) this.setCode(this.codeOf(item));
+    if (this.values) this.colour(this.colourBy).catch((error) => notice(`Not coloured: ${error.message}`));
     const to = [this.x, this.y], began = performance.now();
     const move = () => {
       const part = clamp((performance.now() - began) / 700, 0, 1), ease = part * part * (3 - 2 * part);
@@ -137,8 +139,9 @@ class Explorer {
     };
     this.colours = Uint32Array.from({ length: this.n }, (_, i) =>
       colour(this.colourOf(i), this.selection === null || this.selection[i] === 1));
-    this.shown = Uint8Array.from({ length: this.n }, (_, i) =>
-      this.hidden.class.has(this.labels[i]) || this.hidden.split.has(this.split[i]) ? 0 : 1);
+    const { hidden, labels, assigned, split, wordOf } = this;
+    this.shown = Uint8Array.from({ length: this.n }, (_, i) => (hidden.class.has(labels[i]) || hidden.split.has(split[i]) ||
+      hidden.assigned.has(assigned[i]) || (this.words && hidden.column.has(wordOf[i])) ? 0 : 1));
     this.uneven = null;
     this.redraw();
   }
@@ -147,23 +150,55 @@ class Explorer {
     if (this.colourBy === "class") return classColour(this.meta, this.labels[i]);
     if (this.colourBy === "assigned") return classColour(this.meta, this.assigned[i]);
     if (this.colourBy === "split") return this.meta.palette[[2, 3, 1][this.split[i]]];
+    if (this.words) return classColour(this.meta, this.wordOf[i]);
+    if (Number.isNaN(this.values[i])) return classColour(this.meta, -1);
     const [low, high] = this.range;
     return ramp(Math.round((63 * (this.values[i] - low)) / Math.max(high - low, 1e-12)) / 63);
   }
 
   /** Colour by "class", "split", "code K", or a column of numbers by its index. */
   async colour(by) {
-    let values = null;
+    let values = null, of = null;
     if (by.startsWith("code ")) {
       const k = Number(by.slice(5)) - 1;
       values = Float32Array.from({ length: this.n }, (_, i) => this.codeOf(i)[k]);
-    } else if (/^\d+$/.test(by)) values = await this.source.column(Number(by));
-    if (values) {
-      const sorted = Float32Array.from(values).sort();
-      this.range = [0.01, 0.99].map((share) => sorted[Math.floor(share * (sorted.length - 1))]);
+    } else if (/^\d+$/.test(by)) {
+      values = await this.source.column(Number(by));
+      of = this.meta.columns[by].of;
     }
+    if (values) {
+      const sorted = Float32Array.from(values).filter((x) => !Number.isNaN(x)).sort();
+      this.range = [0.01, 0.99].map((share) => sorted[Math.floor(share * (sorted.length - 1))] ?? 0);
+    }
+    if (by !== this.colourBy) this.hidden.column.clear();
     this.values = values;
+    this.of = of;  // the column of the table
+    this.words = of === null ? null : this.meta.categories?.[of] ?? null;
+    this.wordOf = this.words && Int32Array.from(values, (x) => (Number.isNaN(x) ? -1 : x));
     this.colourBy = by;
+    this.recolour();
+    this.tell("shown");
+  }
+
+  numberText(x) {
+    return this.of === null ? short(x) : valueText(this.meta, this.of, x);
+  }
+
+  /** What a kind of group of points is called. */
+  kindName(kind) {
+    if (kind === "assigned") return this.meta.found ? "class found" : "cluster";
+    return kind === "column" ? this.meta.columns[this.colourBy].name : kind;
+  }
+
+  /** Show those points alone whose group of this kind is `key`. */
+  only(kind, key, keys) {
+    this.hidden[kind] = new Set(keys.filter((k) => k !== key));
+    this.recolour();
+    this.tell("shown");
+  }
+
+  showAll() {
+    for (const set of Object.values(this.hidden)) set.clear();
     this.recolour();
     this.tell("shown");
   }
@@ -268,210 +303,5 @@ class Explorer {
     if (i >= 0) this.setCode(this.codeOf(i), { held: true });
     this.tell("item");
     this.redrawOver();
-  }
-
-  // Drawing
-
-  resize() {
-    const { width, height } = byId("plane").getBoundingClientRect();
-    this.ratio = Math.min(window.devicePixelRatio || 1, 2);
-    this.view.width = Math.max(width, 50);
-    this.view.height = Math.max(height, 50);
-    for (const canvas of [byId("plot"), byId("over")]) {
-      canvas.width = Math.round(this.view.width * this.ratio);
-      canvas.height = Math.round(this.view.height * this.ratio);
-    }
-    this.retile();
-    this.redraw();
-  }
-
-  redraw() {
-    this.stale = true;
-    this.redrawOver();
-  }
-
-  redrawOver() {
-    if (this.waiting) return;
-    this.waiting = true;
-    requestAnimationFrame(() => {
-      this.waiting = false;
-      if (this.stale) this.draw();
-      this.stale = false;
-      this.drawOver();
-    });
-  }
-
-  draw() {
-    const { plot, view } = this;
-    plot.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
-    plot.clearRect(0, 0, view.width, view.height);
-    if (byId("show-manifold").checked) this.drawTiles();
-    if (byId("show-cells").checked) this.drawCells();
-    const draw = (...what) => {
-      plot.setTransform(1, 0, 0, 1, 0, 0);
-      plot.drawImage(this.dots.draw(view, this.ratio, ...what), 0, 0);
-      plot.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
-    };
-    if (byId("show-prior").checked) {
-      const n = this.priorX.length, all = new Uint8Array(n).fill(1);
-      draw(this.priorX, this.priorY, new Uint32Array(n).fill(pixel("#c3c7cd")), new Uint8Array(n), all);
-    }
-    draw(this.x, this.y, this.colours, this.shape, this.shown);
-    this.frames++;
-  }
-
-  drawCells() {
-    this.uneven ??= unevenCells(this.x, this.y, this.shown, this.priorX, this.priorY);
-    const { plot, view, uneven } = this;
-    for (const [cells, colour] of [[uneven.holes, HOLE], [uneven.crowds, CROWD]]) {
-      plot.fillStyle = colour + "33";
-      plot.strokeStyle = colour;
-      for (const { i, j } of cells) {
-        const [x, y] = view.toScreen(uneven.x0 + i * uneven.wide, uneven.y0 + (j + 1) * uneven.high);
-        const [w, h] = [uneven.wide * view.scale, uneven.high * view.scale];
-        plot.fillRect(x, y, w, h);
-        plot.strokeRect(x + 0.5, y + 0.5, w - 1, h - 1);
-      }
-    }
-  }
-
-  // The manifold: what the decoder makes of the plane that is seen, at the zoom that is shown
-
-  retile() {
-    clearTimeout(this.tileTimer);
-    if (this.meta.image && byId("show-manifold").checked) this.tileTimer = setTimeout(() => this.tiling.ask(true), 150);
-  }
-
-  async makeTiles() {
-    const { view } = this, columns = Math.ceil(view.width / TILE), rows = Math.ceil(view.height / TILE);
-    const [x0, y0] = view.toPlane(0, 0), step = TILE / view.scale;
-    const places = [];
-    for (let j = 0; j < rows; j++)
-      for (let i = 0; i < columns; i++) places.push([x0 + (i + 0.5) * step, y0 - (j + 0.5) * step]);
-    const codes = new Float32Array(places.length * this.latent);
-    places.forEach(([x, y], k) => codes.set(this.at(x, y), k * this.latent));
-    const found = await this.source.decode(codes, this.label, () => this.tiling.next === null);
-    if (this.tiling.next !== null) return;
-    this.tiles = places.map(([x, y], k) => {
-      const canvas = document.createElement("canvas");
-      [canvas.height, canvas.width] = this.meta.shape.slice(-2);
-      paint(canvas, rowOf(found, k, this.meta.features), this.meta);
-      return { canvas, x: x - step / 2, y: y + step / 2, step };
-    });
-    this.redraw();
-  }
-
-  drawTiles() {
-    const { plot, view } = this;
-    plot.imageSmoothingEnabled = false;
-    plot.globalAlpha = 0.42;  // a background: the points on it must stay readable
-    for (const { canvas, x, y, step } of this.tiles) {
-      const [px, py] = view.toScreen(x, y), size = step * view.scale;
-      if (px > -size && py > -size && px < view.width && py < view.height) plot.drawImage(canvas, px, py, size - 1, size - 1);
-    }
-    plot.globalAlpha = 1;
-  }
-
-  drawOver() {
-    const { over, view } = this;
-    over.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
-    over.clearRect(0, 0, view.width, view.height);
-    this.drawOutline();
-    this.drawTicks();
-    if (this.item >= 0) {
-      const [x, y] = view.toScreen(this.x[this.item], this.y[this.item]);
-      this.ring(x, y, 8);
-    }
-    this.drawLine();
-    this.drawCursor();
-  }
-
-  /** The curves of the prior's outline, where it is known in the two coordinates seen. */
-  outline() {
-    const { prior } = this.meta, [a, b] = this.axes;
-    if (!prior || this.frame.basis || this.latent === 1) return [];
-    return prior.same || (a === 0 && b === 1) ? prior.outline : [];
-  }
-
-  drawOutline() {
-    const { over, view } = this;
-    over.strokeStyle = INK;
-    over.lineWidth = 1.5;
-    over.setLineDash([6, 4]);
-    over.beginPath();
-    for (const curve of this.outline())
-      curve.forEach(([u, v], i) => over[i ? "lineTo" : "moveTo"](...view.toScreen(u, v)));
-    over.stroke();
-    over.setLineDash([]);
-  }
-
-  drawTicks() {
-    const { over, view } = this;
-    const [x0, y1] = view.toPlane(0, 0), [x1, y0] = view.toPlane(view.width, view.height);
-    over.font = "11px system-ui, sans-serif";
-    over.strokeStyle = FAINT;
-    over.lineWidth = 1;
-    const write = (text, x, y) => {
-      over.lineWidth = 3;
-      over.strokeStyle = "#ffffffd9";
-      over.strokeText(text, x, y);
-      over.fillStyle = "#4a4f57";
-      over.fillText(text, x, y);
-    };
-    over.textAlign = "center";
-    for (const t of ticks(x0, x1, view.width / 90)) {
-      const [px] = view.toScreen(t, 0);
-      if (px > 30 && px < view.width - 20) write(String(Number(t.toPrecision(6))), px, 13);
-    }
-    over.textAlign = "right";
-    for (const t of ticks(y0, y1, view.height / 70)) {
-      const [, py] = view.toScreen(0, t);
-      if (py > MARGIN && py < view.height - 34) write(String(Number(t.toPrecision(6))), view.width - 6, py + 4);
-    }
-    over.textAlign = "left";
-  }
-
-  ring(x, y, radius) {
-    const { over } = this;
-    for (const [wide, colour] of [[4, "#fff"], [2, INK]]) {
-      over.lineWidth = wide;
-      over.strokeStyle = colour;
-      over.beginPath();
-      over.arc(x, y, radius, 0, 2 * Math.PI);
-      over.stroke();
-    }
-  }
-
-  drawLine() {
-    const { over, view } = this;
-    if (this.line.length === 0) return;
-    over.beginPath();
-    for (const [x, y] of this.line) over.lineTo(...view.toScreen(x, y));
-    if (this.tool === "lasso") {
-      over.closePath();
-      over.fillStyle = "#0b5cad22";
-      over.fill();
-    }
-    for (const [wide, colour] of [[5, "#fff"], [2.5, "#0b5cad"]]) {
-      over.lineWidth = wide;
-      over.strokeStyle = colour;
-      over.stroke();
-    }
-    if (this.tool === "path") for (const end of [this.line[0], this.line[this.line.length - 1]]) this.ring(...view.toScreen(...end), 4);
-  }
-
-  drawCursor() {
-    const { over, view } = this, [x, y] = view.toScreen(...this.place());
-    const reach = 11, gap = this.held ? 0 : 4;
-    for (const [wide, colour] of [[5, "#fff"], [2, this.held ? CROWD : INK]]) {
-      over.lineWidth = wide;
-      over.strokeStyle = colour;
-      over.beginPath();
-      for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
-        over.moveTo(x + dx * gap, y + dy * gap);
-        over.lineTo(x + dx * reach, y + dy * reach);
-      }
-      over.stroke();
-    }
   }
 }

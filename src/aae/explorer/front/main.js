@@ -82,12 +82,13 @@ function head(meta) {
 
 function figures(explorer) {
   const { meta, source } = explorer;
-  if (!meta.figures.length) byId("figures").append(make("p", { class: "soft" }, "This run has no figures yet: aae report draws them."));
-  meta.figures.forEach((title, k) => byId("figures").append(
-    make("h2", {}, title), make("figure", {}, make("img", { src: source.figure(k), alt: title, loading: "lazy" }))));
+  const none = [make("p", { class: "soft" }, "This run has no figures yet: aae report draws them.")];
+  byId("figures").replaceChildren(...(meta.figures.length ? [] : none), ...meta.figures.flatMap((title, k) => [
+    make("h2", {}, title), make("figure", {}, make("img", { src: source.figure(k), alt: title, loading: "lazy" }))]));
 }
 
 function settings(meta) {
+  byId("settings").replaceChildren();
   const row = (name, ...cells) => make("tr", {}, make("th", { scope: "row" }, ...name), ...cells.map((c) => make("td", {}, c)));
   const body = Object.entries(meta.settings).map(([name, value]) => row([name], value === null ? "-" : JSON.stringify(value)));
   const table = (rows, head, kind) => make("div", { class: "scroll" }, make("table", { class: kind },
@@ -131,10 +132,9 @@ async function start() {
     byId("show-manifold").parentElement.hidden = !source.meta.image;
     for (const id of ["show-cells", "show-prior"]) byId(id).parentElement.hidden = !source.meta.prior;
     const write = () => { byId("python").textContent = asPython(explorer); };
-    for (const name of ["decoded", "item", "selection"]) explorer.on(name, write);
+    for (const name of ["decoded", "item", "selection", "strip"]) explorer.on(name, write);
     byId("copy").addEventListener("click", async () => {
-      await navigator.clipboard.writeText(asPython(explorer));
-      byId("copy").textContent = "Copied";
+      byId("copy").textContent = await copyPython(explorer);
       setTimeout(() => { byId("copy").textContent = "Copy as Python"; }, 1500);
     });
     curves(source.meta.history);

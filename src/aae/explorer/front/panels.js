@@ -5,45 +5,6 @@ const SPEAK = 700;  // ms between two things that a screen reader is told
 const FRAMES = 24;
 const MEAN_OF = 256;  // most codes that a mean image is made of
 
-/** The legend: classes or splits to show and hide, or the range of a colour. */
-function legend(explorer) {
-  const { meta } = explorer, place = byId("legend");
-  const entry = (kind, key, name, colour, count) => {
-    const shown = !explorer.hidden[kind].has(key);
-    const dot = make("span", { class: "dot" });
-    dot.style.background = colour ?? "transparent";
-    if (colour === null) dot.style.visibility = "hidden";
-    return make("button", {
-      "aria-pressed": String(shown), "data-kind": kind, "data-key": key, title: "Show or hide; twice: only this",
-      onclick: () => explorer.toggle(kind, key), ondblclick: () => only(kind, key),
-    }, colour === null ? "" : dot, `${name} (${grouped(count)})`);
-  };
-  const only = (kind, key) => {
-    const keys = kind === "class" ? [...counts.keys()] : [...parts.keys()];
-    explorer.hidden[kind] = new Set(keys.filter((k) => k !== key));
-    explorer.recolour();
-    explorer.tell("shown");
-  };
-  const tally = (values) => values.reduce((map, v) => map.set(v, (map.get(v) ?? 0) + 1), new Map());
-  const counts = tally(Array.from(explorer.labels)), parts = tally(Array.from(explorer.split));
-  const classes = [...counts.keys()].sort((a, b) => (a < 0) - (b < 0) || a - b);
-  const byClass = explorer.colourBy === "class", bySplit = explorer.colourBy === "split";
-  place.replaceChildren();
-  if (explorer.values) {
-    const bar = make("span", { class: "ramp" });
-    bar.style.background = `linear-gradient(90deg, ${RAMP.join(",")})`;
-    place.append(make("span", { class: "range" }, short(explorer.range[0]), bar, short(explorer.range[1])));
-  }
-  if (classes.length > 1 || byClass) {
-    for (const c of classes) place.append(entry("class", c, className(meta, c), byClass ? classColour(meta, c) : null, counts.get(c)));
-    place.append(make("span", { class: "gap" }));
-  }
-  for (const s of [...parts.keys()].sort()) {
-    const mark = s === 2 && explorer.dots.radius(explorer.n) >= 1.5 ? "test, crosses" : meta.splits[s];
-    place.append(entry("split", s, mark, bySplit ? meta.palette[[2, 3, 1][s]] : null, parts.get(s)));
-  }
-}
-
 /** The decoded row, its code, and a slider for each coordinate of it. */
 class CodeCard {
   constructor(explorer) {
@@ -116,6 +77,7 @@ class CodeCard {
     const { explorer } = this, where = explorer.place().map(short).join(", ");
     byId("decoded").parentElement.classList.toggle("stacked", !explorer.meta.image);
     show(byId("decoded"), row, explorer.meta, 140, `decoded at ${where}`);
+    if (explorer.meta.image) show(byId("inset"), row, explorer.meta, 84, "");
     const now = performance.now();
     if (now - this.spoken < SPEAK) return;
     this.spoken = now;
@@ -130,13 +92,12 @@ class ItemCard {
     this.explorer = explorer;
     explorer.on("item", () => this.open());
     explorer.on("decoded", (row) => this.edit(row));
-    explorer.on("points", () => explorer.item >= 0 && explorer.open(-1));
+    explorer.on("points", () => explorer.item >= 0 && this.open());
   }
 
   async open() {
     const { explorer } = this, { item: i, meta, source } = explorer;
     byId("item-card").hidden = i < 0;
-    this.reconstruction = null;
     if (i < 0) return;
     const code = explorer.codeOf(i), near = explorer.neighbours(i, 7);
     byId("item-title").textContent = `Row ${explorer.row[i]}`;
@@ -145,6 +106,7 @@ class ItemCard {
       const others = await this.thumbs(near);
       if (explorer.item !== i) return;
       this.reconstruction = row;
+      this.of = i;
       this.fill(i, row, original, near, others);
     } catch (error) {
       notice(`Row ${explorer.row[i]} cannot be shown: ${error.message}`);
@@ -170,13 +132,14 @@ class ItemCard {
     const fact = (name, text) => list.append(make("dt", {}, name), make("dd", {}, text));
     fact("Split", meta.splits[explorer.split[i]]);
     fact("Class", className(meta, explorer.labels[i]));
-    if (meta.finds) fact("Found", meta.found?.[explorer.assigned[i]] ?? String(explorer.assigned[i]));
+    if (meta.finds) fact(meta.found ? "Found" : "Cluster", foundName(meta, explorer.assigned[i]));
     fact(meta.stochastic ? "Code (one draw)" : "Code", Array.from(explorer.codeOf(i), short).join(", "));
     const parts = [list];
     const rest = original && original.map((x, k) => x - row[k]);
-    if (original) {
+    if (!original) fact("Original", "not kept in this file");
+    else if (meta.image) {
       fact("Residual", `${short(Math.sqrt(rest.reduce((s, x) => s + x * x, 0) / rest.length))} (root mean square)`);
-    } else fact("Original", "not kept in this file");
+    }
     if (meta.image) {
       const pictures = make("div", { class: "row" });
       const add = (values, text, signed) => pictures.append(captioned(picture(values, meta, 76, { signed, label: text }), text));
@@ -184,9 +147,10 @@ class ItemCard {
       add(row, "reconstruction");
       if (rest) add(rest, "residual", true);
       parts.push(pictures);
-    } else parts.push(values({ ...(original && { original }), reconstruction: row, ...(rest && { residual: rest }) }, meta));
+    } else parts.push(values({ ...(original && { original }), reconstruction: row }, meta, original ? { residual: [original, row] } : {}));
     parts.push(make("div", { id: "edited" }), make("p", { class: "soft" }, "Nearest in code space:"), this.near(near, others));
     byId("item").replaceChildren(...parts);
+    if (explorer.decoded) this.edit(explorer.decoded);
   }
 
   near(near, others) {
@@ -201,15 +165,15 @@ class ItemCard {
   /** Beside the point, once its code has been changed with a slider: what is decoded now, and what has changed. */
   edit(row) {
     const { explorer } = this, place = byId("edited"), { meta } = explorer;
-    if (!place || explorer.item < 0 || !this.reconstruction) return;
+    if (!place || explorer.item < 0 || this.of !== explorer.item) return;
     const code = explorer.codeOf(explorer.item);
     if (code.every((x, k) => x === explorer.code[k]) && (explorer.label ?? -1) === (explorer.label === null ? -1 : explorer.assigned[explorer.item])) {
       place.replaceChildren();
       return;
     }
-    const change = row.map((x, k) => x - this.reconstruction[k]);
-    if (!meta.image) place.replaceChildren(values({ "edited code": row, change }, meta));
+    if (!meta.image) place.replaceChildren(values({ "edited code": row }, meta, { change: [row, this.reconstruction] }));
     else {
+      const change = row.map((x, k) => x - this.reconstruction[k]);
       place.replaceChildren(make("div", { class: "row" },
         captioned(picture(row, meta, 76, { label: "with the edited code" }), "edited code"),
         captioned(picture(change, meta, 76, { signed: true, label: "what has changed" }), "change")));
@@ -222,7 +186,7 @@ class SelectionCard {
   constructor(explorer) {
     this.explorer = explorer;
     explorer.on("selection", () => this.update());
-    explorer.on("points", () => explorer.selection && explorer.select(null));
+    explorer.on("points", () => explorer.selection && this.update());
   }
 
   async update() {
@@ -252,24 +216,33 @@ class SelectionCard {
     some.forEach((i, k) => codes.set(explorer.codeOf(i), k * latent));
     const rows = await explorer.source.decode(codes, explorer.labelsOf(some), () => explorer.selection === selection);
     if (explorer.selection !== selection) return;
-    const mean = new Float32Array(meta.features);
-    rows.forEach((x, k) => { mean[k % meta.features] += x / some.length; });
-    const text = `mean decoded${some.length < chosen.length ? `, of ${some.length}` : ""}`;
-    place.replaceChildren(meta.image ? make("div", { class: "row" }, captioned(picture(mean, meta, 96, { label: text }), text)) : values({ [text]: mean }, meta));
+    const mean = meanRow(rows, meta), of = some.length < chosen.length ? `Of ${some.length} points. ` : "";
+    const text = "mean decoded", words = meta.categories?.some(Boolean) ? "Of words the commonest." : "";
+    place.replaceChildren(meta.image ? make("div", { class: "row" }, captioned(picture(mean, meta, 96, { label: text }), text)) : values({ [text]: mean }, meta),
+      make("p", { class: "soft" }, of + words));
   }
 
-  /** Place, split, class and code of each point, and the columns of a table. */
+  /** Place, split, class and code of each point, and the columns of a table as far as this page has them. */
   async csv() {
     const { explorer } = this, { meta } = explorer, chosen = explorer.selected();
-    const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-    const kept = meta.names && chosen.every((i) => explorer.source.hasOriginal(i));
-    const rows = kept ? await explorer.source.originals(chosen) : null;
-    const head = ["row", "split", "class", ...Array.from({ length: explorer.latent }, (_, k) => `code_${k + 1}`), ...(kept ? meta.names : [])];
-    const lines = chosen.map((i, at) => [
-      explorer.row[i], meta.splits[explorer.split[i]], className(meta, explorer.labels[i]), ...explorer.codeOf(i),
-      ...(kept ? rowOf(rows, at, meta.features) : []),
+    const quoted = (text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+    const kept = meta.names ? chosen.filter((i) => explorer.source.hasOriginal(i)) : [], places = new Map(kept.map((i, at) => [i, at]));
+    const rows = kept.length ? await explorer.source.originals(kept) : null, names = kept.length ? meta.names : [];
+    const head = ["row", "split", "class", ...(meta.finds ? [explorer.kindName("assigned")] : []),
+      ...Array.from({ length: explorer.latent }, (_, k) => `code_${k + 1}`), ...names];
+    const cells = (i) => (places.has(i) ? Array.from(rowOf(rows, places.get(i), meta.features), (x, k) => this.cell(k, x)) : names.map(() => ""));
+    const lines = chosen.map((i) => [
+      explorer.row[i], meta.splits[explorer.split[i]], className(meta, explorer.labels[i]),
+      ...(meta.finds ? [foundName(meta, explorer.assigned[i])] : []), ...explorer.codeOf(i), ...cells(i),
     ].map((x) => quoted(String(x))).join(","));
     download("selection.csv", [head.map(quoted).join(","), ...lines, ""].join("\n"));
+  }
+
+  /** A value of a table in full, as its own file would have it. */
+  cell(k, x) {
+    const { meta } = this.explorer, kind = meta.kinds?.[k];
+    if (Number.isNaN(x)) return "";
+    return kind === "day" || kind === "time" ? timeText(x, kind) : meta.categories?.[k]?.[x] ?? x;
   }
 }
 
@@ -285,14 +258,37 @@ class StripCard {
   async make(line) {
     const { explorer } = this, { meta, latent } = explorer, codes = new Float32Array(FRAMES * latent);
     along(line, FRAMES).forEach(([x, y], k) => codes.set(explorer.at(x, y), k * latent));
-    const rows = await explorer.source.decode(codes, explorer.label);
     this.codes = codes;
+    let rows;
+    try {
+      rows = await explorer.source.decode(codes, explorer.label, () => this.codes === codes);
+    } catch (error) {
+      notice(`The path cannot be decoded: ${error.message}`);
+      return;
+    }
+    if (this.codes !== codes) return;
     byId("strip-box").hidden = false;
-    byId("strip").replaceChildren(...Array.from({ length: FRAMES }, (_, k) => {
-      const row = rowOf(rows, k, meta.features), text = `frame ${k + 1} of ${FRAMES}`;
-      const face = meta.image ? picture(row, meta, 64, { label: text }) : Array.from(row.slice(0, 3), short).join("\n");
-      return make("button", { "aria-label": text, title: text, onclick: () => this.go(k) }, face);
-    }));
+    byId("strip").replaceChildren(...(meta.image ? this.pictures(rows) : [this.table(rows)]));
+    explorer.tell("strip");
+  }
+
+  frame(k, ...face) {
+    const text = `frame ${k + 1} of ${FRAMES}`;
+    return make("button", { "aria-label": text, title: text, onclick: () => this.go(k) }, ...face);
+  }
+
+  pictures(rows) {
+    const { meta } = this.explorer;
+    return Array.from({ length: FRAMES }, (_, k) =>
+      this.frame(k, picture(rowOf(rows, k, meta.features), meta, 64, { label: `frame ${k + 1} of ${FRAMES}` })));
+  }
+
+  /** Rows of a table side by side, a column for each frame. */
+  table(rows) {
+    const { meta } = this.explorer;
+    const found = values(Object.fromEntries(Array.from({ length: FRAMES }, (_, k) => [`frame ${k + 1}`, rowOf(rows, k, meta.features)])), meta);
+    found.querySelectorAll("thead th").forEach((cell, k) => k && cell.replaceChildren(this.frame(k - 1, String(k))));
+    return found;
   }
 
   go(k) {
@@ -311,6 +307,7 @@ class StripCard {
     this.codes = null;
     this.explorer.line = [];
     byId("strip-box").hidden = true;
+    this.explorer.tell("strip");
     this.explorer.redrawOver();
   }
 }
@@ -353,27 +350,4 @@ class CellsCard {
     const { explorer } = this, { uneven } = explorer;
     explorer.setCode(explorer.at(uneven.x0 + (i + 0.5) * uneven.wide, uneven.y0 + (j + 0.5) * uneven.high), { held: true });
   }
-}
-
-/** Python that makes again what is on the screen. */
-function asPython(explorer) {
-  const { meta } = explorer, number = (x) => String(Number(Number(x).toPrecision(7)));
-  const list = (code) => `[${Array.from(code, number).join(", ")}]`;
-  const lines = ["import aae", "", `run = aae.Run.load(${JSON.stringify(meta.run)})`];
-  const label = explorer.label === null ? "" : `, y=${explorer.label}`;
-  lines.push("", "# the code in hand", `row = run.decode([${list(explorer.code)}]${label})[0]`);
-  if (explorer.item >= 0) {
-    lines.push("", "# the point that is open", "from aae.evaluation import data_of", "", "data = data_of(run)");
-    lines.push(`original = data.x[${explorer.row[explorer.item]}]`, `again = run.decode([${list(explorer.codeOf(explorer.item))}]${label})[0]`);
-  }
-  if (explorer.strip && explorer.strip.codes) {
-    const codes = Array.from({ length: FRAMES }, (_, k) => "    " + list(rowOf(explorer.strip.codes, k, explorer.latent)) + ",");
-    lines.push("", "# the film strip", "path = [", ...codes, "]", `frames = run.decode(path${label})`);
-  }
-  const chosen = explorer.selected();
-  if (chosen.length) {
-    const rows = chosen.slice(0, 500).map((i) => explorer.row[i]).join(", ");
-    lines.push("", `# the selection${chosen.length > 500 ? `: the first 500 of ${chosen.length}; save it as CSV for all` : ""}`, `rows = [${rows}]`);
-  }
-  return lines.join("\n");
 }

@@ -57,16 +57,45 @@ const MOST_VALUES = 64;
 /** A value of column `i` in words. */
 function valueText(meta, i, value) {
   if (Number.isNaN(value)) return "missing";
+  const kind = meta.kinds?.[i];
+  if (kind === "day" || kind === "time") return timeText(value, kind).replace("T", " ");
+  if (kind === "integer" && Number.isSafeInteger(value)) return String(value);
   return meta.categories?.[i]?.[value] ?? short(value);
 }
 
-/** Rows of a table side by side: {heading: row}. */
-function values(columns, meta) {
+/** Seconds since 1970 as date, or date and time, in the form of ISO 8601; empty for what is none. */
+function timeText(seconds, kind) {
+  const date = new Date(Math.round(seconds * 1000));
+  return Number.isNaN(date.getTime()) ? "" : date.toISOString().slice(0, kind === "day" ? 10 : 19);
+}
+
+/** How far value `a` of column `i` lies above `b`. */
+function differenceText(meta, i, a, b) {
+  if (Number.isNaN(a) || Number.isNaN(b)) return "-";
+  if (meta.categories?.[i]) return a === b ? "same" : "other";
+  const kind = meta.kinds?.[i];
+  return kind === "day" || kind === "time" ? `${short((a - b) / 86400)} days` : short(a - b);
+}
+
+/** The mean of rows [n * features]; of words the commonest. */
+function meanRow(rows, meta) {
+  const wide = meta.features;
+  return Float64Array.from({ length: wide }, (_, i) => {
+    const found = [];
+    for (let at = i; at < rows.length; at += wide) if (!Number.isNaN(rows[at])) found.push(rows[at]);
+    if (!meta.categories?.[i]) return found.reduce((sum, x) => sum + x, 0) / found.length;
+    return tally(found).reduce((best, one) => (one[1] > best[1] ? one : best), [NaN, 0])[0];
+  });
+}
+
+/** Rows of a table side by side: {heading: row}. differences: {heading: two rows, the second taken from the first}. */
+function values(columns, meta, differences = {}) {
   const heads = Object.keys(columns), wide = Math.min(meta.features, MOST_VALUES);
-  const head = make("tr", {}, make("th", { scope: "col" }, "Column"), ...heads.map((h) => make("th", { scope: "col" }, h)));
+  const head = make("tr", {}, make("th", { scope: "col" }, "Column"), ...[...heads, ...Object.keys(differences)].map((h) => make("th", { scope: "col" }, h)));
   const body = Array.from({ length: wide }, (_, i) =>
     make("tr", {}, make("th", { scope: "row" }, meta.names ? meta.names[i] : `column ${i}`),
-      ...heads.map((h) => make("td", {}, /residual|change/.test(h) ? short(columns[h][i]) : valueText(meta, i, columns[h][i])))));
+      ...heads.map((h) => make("td", {}, valueText(meta, i, columns[h][i]))),
+      ...Object.values(differences).map(([a, b]) => make("td", {}, differenceText(meta, i, a[i], b[i])))));
   const table = make("table", { class: "values" }, make("thead", {}, head), make("tbody", {}, ...body));
   const rest = meta.features - wide;
   return make("div", { class: "values" }, table, rest > 0 ? `and ${rest} more columns` : "");
@@ -92,6 +121,11 @@ function captioned(element, text) {
 function className(meta, label) {
   if (label < 0) return "unlabelled";
   return meta.classes ? meta.classes[label] : String(label);
+}
+
+/** The class, or the number of the cluster, that the model has found. */
+function foundName(meta, k) {
+  return k < 0 ? "none" : meta.found?.[k] ?? String(k);
 }
 
 function classColour(meta, label) {

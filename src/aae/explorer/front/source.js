@@ -56,8 +56,10 @@ class ServerSource {
     return out;
   }
 
+  /** {code, assigned} of a row, NaN where missing; assigned is the class the model finds, null where it finds none. */
   async encode(row) {
-    return (await this.arrays("/api/encode", { rows: [Array.from(row)] })).codes;
+    const { codes, assigned } = await this.arrays("/api/encode", { rows: [Array.from(row)] });
+    return { code: codes, assigned: assigned ? assigned[0] : null };
   }
 
   hasOriginal() {
@@ -70,7 +72,7 @@ class ServerSource {
       parts.push((await this.arrays("/api/rows", { points: Array.from(points.slice(i, i + 512)) })).rows);
     }
     if (parts.length === 1) return parts[0];
-    const out = new Float32Array(points.length * this.meta.features);
+    const out = new Float64Array(points.length * this.meta.features);
     parts.forEach((part, i) => out.set(part, i * 512 * this.meta.features));
     return out;
   }
@@ -129,7 +131,9 @@ class FileSource {
   }
 
   async encode(row) {
-    return this.encoder.run(this.scaling.apply(row)).slice(this.meta.style_at ?? 0).slice(0, this.meta.latent);
+    const { style_at: at, latent } = this.meta, out = this.encoder.run(this.scaling.apply(row));
+    // An encoder that finds the class gives the scores of the classes before the code.
+    return { code: out.slice(at, at + latent), assigned: at ? out.slice(0, at).indexOf(Math.max(...out.slice(0, at))) : null };
   }
 
   hasOriginal(point) {
@@ -137,7 +141,7 @@ class FileSource {
   }
 
   async originals(points) {
-    const { features } = this.meta, kept = this.arrays.originals, out = new Float32Array(points.length * features);
+    const { features } = this.meta, kept = this.arrays.originals, out = new Float64Array(points.length * features);
     points.forEach((point, i) => out.set(rowOf(kept, point, features), i * features));
     return out;
   }

@@ -112,12 +112,25 @@ class LivePage {
     if (state.points !== this.version) {
       const first = this.version < 0;
       this.version = state.points;
+      await this.renew();  // principal axes, and a prior around learnt heads, move with the codes
       if (!first) this.explorer.drift(await this.explorer.source.points());
     }
     if (state.finished && !this.finished) {
       this.finished = true;
-      await this.explorer.source.open();
       notice("Training has finished; this page stays for as long as it is open.");
+    }
+    if (state.finished && !this.explorer.meta.report) await this.renew();  // figures and numbers come after the last step
+  }
+
+  /** What the page knows of the run beside arrays, once more. */
+  async renew() {
+    const { explorer } = this, { source } = explorer, drawn = explorer.meta.figures.length, { report } = explorer.meta;
+    await source.open();
+    explorer.meta = source.meta;
+    if (source.meta.figures.length !== drawn || source.meta.report !== report) {
+      head(source.meta);
+      figures(explorer);
+      settings(source.meta);
     }
   }
 
