@@ -17,6 +17,7 @@ from test_explorer_export import BODIES, padded
 
 import aae
 from aae.data import Dataset
+from aae.data.frames import to_pandas
 from aae.evaluation import data_of
 from aae.explorer import export
 from aae.explorer.networks import run, write
@@ -274,7 +275,9 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> tuple[aae.Run, Dataset, P
 
 
 def choose(browser: Any, name: str, value: str) -> None:
-    script = "const s = document.getElementById(arguments[0]); s.value = arguments[1]; s.dispatchEvent(new Event('change'))"
+    script = (
+        "const s = document.getElementById(arguments[0]); s.value = arguments[1]; s.dispatchEvent(new Event('change'))"
+    )
     browser.execute_script(script, name, value)
 
 
@@ -294,9 +297,7 @@ def test_a_table_of_many_kinds_is_decoded_and_encoded_as_in_python(
     rows = scene.originals(np.arange(30))
     assert np.isnan(rows).any()
     given = [[None if np.isnan(x) else float(x) for x in row] for row in rows]
-    one = (
-        "Promise.all(rows.map((r) => s.encode(r.map((x) => x ?? NaN)))).then((z) => done(z.map((c) => [...c.code])))"
-    )
+    one = "Promise.all(rows.map((r) => s.encode(r.map((x) => x ?? NaN)))).then((z) => done(z.map((c) => [...c.code])))"
     found = browser.execute_async_script(ask + one, "", given)
     np.testing.assert_allclose(found, scene.encode(rows)["codes"], atol=5e-3)
     scene.refresh()
@@ -348,7 +349,9 @@ def test_a_table_is_shown_and_saved_in_its_own_words(browser: Any, table: tuple[
     wait(browser, "return document.getElementById('input-said').textContent.startsWith('Its code')")
     row = data.x[browser.execute_script("return aaeExplorer.row[3]")]
     assert browser.find_element("id", "field-3").get_attribute("value") == str(np.datetime64(int(row[3]), "s"))[:10]
-    browser.execute_script("window.given = null; aaeExplorer.source.encode = async (row) => { given = [...row]; throw Error('stop'); }")
+    browser.execute_script(
+        "window.given = null; aaeExplorer.source.encode = async (row) => { given = [...row]; throw Error('stop'); }"
+    )
     browser.find_element("id", "field-4").send_keys("(missing)")  # as in some rows
     wait(browser, "return given !== null && Number.isNaN(given[4])")
     browser.find_element("id", "field-1").send_keys(Keys.BACKSPACE * 3)  # which no row lacks
@@ -365,8 +368,8 @@ def test_what_is_copied_as_python_runs(browser: Any, table: tuple[aae.Run, Datas
     found: dict[str, Any] = {}
     exec(browser.execute_script("return document.getElementById('python').textContent"), found)
     row = browser.execute_script("return aaeExplorer.row[3]")
-    assert found["opened"].to_pandas().equals(made.table(data.x[[row]].numpy()).to_pandas())
-    assert [len(found[name].to_pandas()) for name in ("decoded", "again", "frames", "selected")] == [1, 1, 24, 5]
+    assert to_pandas(found["opened"]).equals(to_pandas(made.table(data.x[[row]].numpy())))
+    assert [len(found[name]) for name in ("decoded", "again", "frames", "selected")] == [1, 1, 24, 5]
 
 
 def test_the_legend_keeps_the_focus_and_shows_one_class_alone(page: Any) -> None:
@@ -391,7 +394,8 @@ def test_a_picture_is_taken_wherever_it_is_dropped_and_gets_the_class_that_is_fo
     export(made, tmp_path / "page.html", digits)
     drop = (
         "const c = document.createElement('canvas'); c.width = c.height = 8; const x = c.getContext('2d');"
-        "const d = x.createImageData(8, 8); arguments[0].forEach((v, i) => { d.data.fill(v * 255 / 16, 4 * i, 4 * i + 3);"
+        "const d = x.createImageData(8, 8); arguments[0].forEach((v, i) => {"
+        "d.data.fill(v * 255 / 16, 4 * i, 4 * i + 3);"
         "d.data[4 * i + 3] = 255; }); x.putImageData(d, 0, 0); c.toBlob((b) => { const t = new DataTransfer();"
         "t.items.add(new File([b], 'a.png', { type: 'image/png' })); document.body.dispatchEvent("
         "new DragEvent('drop', { dataTransfer: t, bubbles: true, cancelable: true })); })"

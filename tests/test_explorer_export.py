@@ -140,6 +140,20 @@ def test_what_does_not_fit_is_left_out_in_order(
     assert "no encoder" in smaller["said"]
 
 
+def test_figures_that_find_no_room_are_counted(
+    trained: aae.Run, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("latent.png", "styles.png"):
+        (tmp_path / name).write_bytes(np.random.default_rng(0).bytes(200_000 if name == "styles.png" else 100))
+    files = [("Latent space", tmp_path / "latent.png"), ("Style and class", tmp_path / "styles.png")]
+    monkeypatch.setattr("aae.explorer.single_file.figures_of", lambda path: files)
+    monkeypatch.setattr("aae.explorer.single_file.BUDGET", 300_000)
+    said = export(trained, tmp_path / "page.html", digits, points=100)
+    meta, _ = contents(tmp_path / "page.html")
+    assert meta["figures"] == ["Latent space"]
+    assert "no room for 1 of the report's 2 figures" in said
+
+
 def test_the_page_trusts_only_itself() -> None:
     meta = {"title": "</script><script>alert(1)</script>", "x": float("nan")}
     page, policy = assemble("<b>title</b>", meta, "")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
+import inspect
 import json
+import re
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,11 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import aae
+from aae import report
 from aae.data import Dataset
 from aae.errors import ConfigError, DataError
 from aae.explorer.guard import HEADERS, Allowed, Guard
 from aae.explorer.pack import pack
-from aae.explorer.scene import Scene
+from aae.explorer.scene import FIGURES, Scene
 from aae.explorer.server import Server
 
 
@@ -45,12 +49,13 @@ def test_packed_arrays_come_back_as_they_were() -> None:
         "b": np.array([[1.5, -2.25]], np.float16),
         "empty": np.zeros((0, 3), np.float32),
         "c": np.array([-1, 7], ">i4"),
+        "exact": np.array([1.6e9 + 1]),
     }
     found = unpack(pack(arrays))
     for name, array in arrays.items():
         np.testing.assert_array_equal(found[name], array)
-    with pytest.raises(TypeError, match="float64"):
-        pack({"x": np.zeros(2)})
+    with pytest.raises(TypeError, match="complex128"):
+        pack({"x": np.zeros(2, complex)})
 
 
 def test_points_are_the_codes_of_every_row(ask: Asking, trained: aae.Run, digits: Dataset) -> None:
@@ -121,6 +126,43 @@ def test_a_table_can_be_coloured_by_its_columns(vectors: np.ndarray, tmp_path: o
     turned = (scene.codes - axes["mean"]) @ np.array(axes["basis"])
     covariance = np.cov(turned, rowvar=False)
     np.testing.assert_allclose(covariance, np.diag(np.sort(np.diag(covariance))[::-1]), atol=1e-6 * covariance.max())
+
+
+def test_rows_of_a_table_are_exact_and_may_have_gaps(tmp_path: Path) -> None:
+    """Times to the second, whole numbers beyond 2^24, and null for what is missing."""
+    from conftest import tiny
+
+    lines = [f"{'' if i % 9 == 0 else f'{i / 3:.3f}'},{20_000_001 + i},2024-05-06T07:08:{i % 60:02}" for i in range(90)]
+    (tmp_path / "table.csv").write_text("\n".join(["size,number,at", *lines]) + "\n")
+    run = aae.train(tiny(data__source=str(tmp_path / "table.csv"), epochs=1, batch_size=32), tmp_path / "run")
+    from aae.evaluation import data_of
+
+    data = data_of(run)
+    scene = Scene(run, data)
+    scene.refresh()
+    with serving(scene) as asking:
+        rows = asking("/api/rows", {"points": list(range(90))}).arrays["rows"]
+        np.testing.assert_array_equal(rows, data.x.numpy()[scene.rows])
+        gap = [None, *rows[0, 1:].tolist()]
+        wanted = run.encode(np.array([[np.nan, *rows[0, 1:]]]))
+        np.testing.assert_array_equal(asking("/api/encode", {"rows": [gap]}).arrays["codes"], wanted)
+        assert asking("/api/meta").json["kinds"] == ["number", "integer", "time"]
+
+
+def test_a_model_that_finds_classes_says_which(digits: Dataset, tmp_path: Path) -> None:
+    from conftest import tiny
+
+    run = aae.train(tiny(model__kind="semi-supervised", epochs=1), tmp_path / "run", data=digits)
+    with serving(Scene(run, digits, most=50)) as asking:
+        rows = digits.x[:8].float().numpy()
+        found = asking("/api/encode", {"rows": rows.tolist()}).arrays["assigned"]
+    np.testing.assert_array_equal(found, run.predict(rows.reshape(-1, 8, 8)))
+
+
+def test_every_figure_that_a_report_draws_is_shown() -> None:
+    drawn = re.findall(r'Section\("\w+", "([^"]+)", \w+, folder / "([^"]+)"\)', inspect.getsource(report))
+    assert len(drawn) > 10
+    assert {file: title for title, file in drawn}.items() <= FIGURES.items()
 
 
 # Who is answered
@@ -283,7 +325,7 @@ def test_points_that_are_not_there_are_refused(points: object, ask: Asking) -> N
 
 
 def test_rows_that_do_not_fit_are_refused(ask: Asking) -> None:
-    for rows in ([[0] * 63], [[1e31] * 64], [[0] * 64] * 17):
+    for rows in ([[0] * 63], [[1e31] * 64], [[None] * 64], [[0] * 64] * 17):
         assert ask("/api/encode", {"rows": rows}).status == 422
 
 

@@ -309,7 +309,7 @@ class Run:
         return like(table, x) if is_frame(x) else table
 
     def table(self, rows: ArrayLike) -> Table:
-        """Rows of decode, sample or reconstruct with their names, types and words; see `Table.to_pandas` and others."""
+        """Rows of decode, sample or reconstruct with their names, types and words; see `aae.data.frames`."""
         if not self.spec.columns:
             raise ConfigError(f"{self.where} was trained on {self.spec.name}, which is not a table")
         return untyped(data_module.rows(rows, self.spec).numpy(), self.spec.columns)

@@ -167,7 +167,7 @@ class Scene:
             return found
 
     def columns(self) -> list[dict[str, Any]]:
-        """What points can be coloured by, beside class, split and code: the error, and the columns (`of`) of a table."""
+        """What points can be coloured by, beside class, split and code: the error, and a table's columns, by `of`."""
         named: list[dict[str, Any]] = [{"name": "reconstruction error", "of": None}]
         if self._is_table:
             named += [{"name": name, "of": i} for i, name in enumerate(self._column_names)]
