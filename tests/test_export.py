@@ -172,6 +172,28 @@ def test_a_table_keeps_its_columns(table: Dataset, tmp_path: Path) -> None:
     assert columns[4]["categories"] == ["Bonn", "Kiel", "Ulm"]
 
 
+def test_conditions_are_given_in_original_units(tmp_path: Path) -> None:
+    rng, path = np.random.default_rng(0), tmp_path / "people.csv"
+    lines = [f"{rng.normal():.3f},{rng.normal():.3f},{rng.integers(18, 90)}" for _ in range(300)]
+    path.write_text("\n".join(["a,b,age", *lines]) + "\n")
+    base = recipes.recipe("table-8d-gaussian")
+    widths = dict.fromkeys(("model.encoder", "model.decoder", "model.discriminator"), (16,))
+    asked = {
+        "epochs": 1,
+        "model.kind": "supervised",
+        "model.latent": 2,
+        "data.source": str(path),
+        "data.condition": ("age",),
+        **widths,
+    }
+    config = resolve(base, replace(base, asked))
+    run = train_in_memory(config, aae.data.load(config.data))
+    export.to_onnx(run, tmp_path)
+    codes, ages = run.sample_prior(50), rng.integers(18, 90, (50, 1)).astype(np.float64)
+    found = outputs(tmp_path / "decoder.onnx", codes=codes, conditions=ages)
+    assert close(found["rows"], run.decode(codes, condition={"age": ages[:, 0]}))
+
+
 def test_torch_programs_equal_python(trained: aae.Run, digits: Dataset, tmp_path: Path) -> None:
     known = calibrated(trained, digits)
     assert len(export.to_torch(trained, tmp_path, known)) == 3

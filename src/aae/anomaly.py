@@ -58,8 +58,8 @@ def errors(run: Run, x: Any) -> Array:
 
 
 def kinds_of(run: Run) -> tuple[str, ...]:
-    """The kinds of evidence that the run's model has: no residual for a decoder that has to be told the class."""
-    told = run.model.beside > 0 and not run.model.classifies
+    """The kinds of evidence that the run's model has: no residual for a decoder that has to be told something."""
+    told = run.model.beside > 0 and not (run.model.classifies and run.spec.conditions is None)
     return tuple(name for name, there in zip(EVIDENCE, (not told, True, run.judges_codes), strict=True) if there)
 
 

@@ -241,9 +241,9 @@ class Run:
         y = self.predict_proba(x) if self.model.classifies and self.model.beside else None
         return self.decoded_features(self.encode(x), y)
 
-    def decoded_features(self, z: ArrayLike | Tensor, y: ArrayLike | None = None) -> np.ndarray:
+    def decoded_features(self, z: ArrayLike | Tensor, y: ArrayLike | None = None, condition: Any = None) -> np.ndarray:
         """As `decode`, but as the networks see it: scaled features, float32 [n, features]."""
-        return self._blocks(self.model.decode, self._beside(self._codes(z), y))
+        return self._blocks(self.model.decode, self._beside(self._codes(z), y, condition))
 
     def predict_proba(self, x: ArrayLike | Tensor) -> np.ndarray:
         """The probability of each class or cluster for rows in original units, float32 [n, classes]."""

@@ -41,11 +41,11 @@ def graphs(run: Run, usual: Usual | None = None) -> list[Graph]:
     model, spec = plain_model(run.model), run.spec
     rows, codes = example(run, ROWS)
     about = description(run)
-    beside = {"classes": torch.full((ROWS, run.model.beside), 1 / run.model.beside)} if run.model.beside else {}
+    beside = told(run, ROWS)
     shown = ("rows", "features") if spec.columns else ("rows",)
     found = [
         Graph("encoder", Encode(model, spec), {"rows": rows}, ("codes",), about),
-        Graph("decoder", Decode(model, spec), {"codes": codes} | beside, shown, about),
+        Graph("decoder", Decode(model, spec, run.classes_told), {"codes": codes} | beside, shown, about),
     ]
     if run.model.classifies:
         names = run.class_names or [str(k) for k in range(run.model.classes)]
@@ -81,12 +81,23 @@ def example(run: Run, n: int) -> tuple[Tensor, Tensor]:
         codes = torch.randn(n, run.latent, generator=torch.Generator().manual_seed(0)).numpy()
     else:
         codes = run.sample_prior(n)
-    y = torch.full((n, run.model.beside), 1 / run.model.beside).numpy() if run.model.beside else None
-    rows = torch.from_numpy(run.decode(codes, y))
+    beside = told(run, n)
+    rows = torch.from_numpy(run.decode(codes, beside.get("classes"), beside.get("conditions")))
     for i, column in enumerate(run.spec.columns):
         if column.missing:
             rows[i % n :: 3, i] = torch.nan
     return rows.to(input_type(run.spec)), torch.from_numpy(codes)
+
+
+def told(run: Run, n: int) -> dict[str, Tensor]:
+    """What the decoder is told beside n codes: `classes`, one after the other, and `conditions` of training rows."""
+    found = {}
+    if run.classes_told:
+        found["classes"] = torch.eye(run.classes_told)[torch.arange(n) % run.classes_told]
+    if run.spec.conditions is not None:
+        kept = torch.from_numpy(run.directory.splits["conditions"]).to(torch.float64)
+        found["conditions"] = kept[torch.arange(n) % len(kept)]
+    return found
 
 
 def input_type(spec: DataSpec) -> torch.dtype:
@@ -161,10 +172,25 @@ class Encode(_Part):
 
 
 class Decode(_Part):
-    """codes, and shares of classes for a model that takes them -> rows; of a table also the features behind them."""
+    """codes, and what the model is told beside them -> rows; of a table also the features behind them.
 
-    def forward(self, codes: Tensor, classes: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        features = self.model.decode(codes if classes is None else torch.cat([codes, classes], 1))
+    Told are shares of classes, conditions in original units, or first the one and then the other.
+    """
+
+    def __init__(self, model: Model, spec: DataSpec, classes: int) -> None:
+        super().__init__(model, spec)
+        self.classes = classes
+        self.conditions = None if spec.conditions is None else Scaling(spec.conditions)
+
+    def forward(
+        self, codes: Tensor, first: Tensor | None = None, second: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        beside = [] if first is None else [first]
+        if second is not None:
+            beside.append(second)
+        if self.conditions is not None:
+            beside[-1] = self.conditions.apply(beside[-1])
+        features = self.model.decode(torch.cat([codes, *beside], 1))
         rows = self.original(features)
         return (rows, features) if self.spec.columns else rows
 

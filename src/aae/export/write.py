@@ -18,7 +18,7 @@ from torch import Tensor
 
 from aae.anomaly import Usual
 from aae.errors import ConfigError
-from aae.export.graphs import Graph, example, graphs
+from aae.export.graphs import Graph, example, graphs, told
 from aae.inference import Run
 from aae.storage import make_folders, storing, write_atomic
 
@@ -162,11 +162,8 @@ def distance(run: Run, name: str, usual: Usual | None, runner: Callable[[dict[st
     that is as likely as another may come out as either.
     """
     rows, codes = example(run, CHECKED)
-    classes = run.model.beside
-    shares = np.eye(classes, dtype=np.float32)[np.arange(CHECKED) % classes] if classes else None
-    inputs = {"codes": codes} if name == "decoder" else {"rows": rows}
-    if name == "decoder" and shares is not None:
-        inputs["classes"] = torch.from_numpy(shares)
+    beside = told(run, CHECKED) if name == "decoder" else {}
+    inputs = {"codes": codes} | beside if name == "decoder" else {"rows": rows}
     found = runner(inputs)
     if name == "encoder":
         wanted = run.encode(rows.numpy())
@@ -176,9 +173,9 @@ def distance(run: Run, name: str, usual: Usual | None, runner: Callable[[dict[st
         assert usual is not None
         wanted = usual.score(run, rows.numpy())
     elif run.spec.columns:
-        found, wanted = found[1:], run.decoded_features(codes, shares)
+        found, wanted = found[1:], run.decoded_features(codes, beside.get("classes"), beside.get("conditions"))
     else:
-        wanted = run.decode(codes, shares)
+        wanted = run.decode(codes, beside.get("classes"), beside.get("conditions"))
     return float(np.abs(found[0] - wanted).max() / max(1.0, float(np.abs(wanted).max())))
 
 
