@@ -24,6 +24,7 @@ from aae.data.images import read_folder
 from aae.data.labels import number_labels
 from aae.data.layout import axes
 from aae.data.mnist import read_mnist
+from aae.data.stores import is_zarr, read_zarr
 from aae.data.tables import Table
 from aae.errors import ConfigError, DataError
 
@@ -150,7 +151,10 @@ def _file(path: Path, config: Data, needs_label: bool) -> Raw:
 
 
 def _folder(path: Path, config: Data, needs_label: bool) -> Raw:
-    """A folder of images, or a data set that Hugging Face datasets wrote."""
+    """A folder of images, a zarr store, or a data set that Hugging Face datasets wrote."""
+    if is_zarr(path):
+        stored, labels, said = read_zarr(path)
+        return dataclasses.replace(Raw.of(stored, labels, path.name), notes=said)
     if not is_saved_dataset(path):
         found = read_folder(path, config.image_size)
         raw = Raw.of(found.x, found.labels, path.name)
