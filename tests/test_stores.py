@@ -135,8 +135,8 @@ def test_unpacking_takes_bounded_memory(tmp_path: Path) -> None:
     """A store of 1.5 GiB, of which less than 500 MiB is in memory at any time."""
     array = zarr.create_array(store=str(tmp_path / "s.zarr"), shape=(400_000, 4096), chunks=(4096, 4096), dtype="u1")
     block = np.random.default_rng(0).integers(0, 4, size=(4096, 4096)).astype(np.uint8)
-    for start in range(0, len(array), 4096):
-        array[start : start + 4096] = block[: min(4096, len(array) - start)]
+    for start in range(0, array.shape[0], 4096):
+        array[start : start + 4096] = block[: min(4096, array.shape[0] - start)]
     script = (
         "import resource, sys; from pathlib import Path; from aae.data import stores; import zarr\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
