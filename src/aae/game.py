@@ -251,7 +251,7 @@ class Game:
         if self.config.data.hide == 0:
             return dataclasses.replace(self.batch(share.mine(rows), self.generator), share=share)
         whole = self.batch(rows, self.generator)  # what is hidden is drawn for every row of the step
-        parts = {name: getattr(whole, name) for name in ("x", "y", "target", "known")}
+        parts = {name: getattr(whole, name) for name in ("x", "y", "target", "known", "condition")}
         parts = {name: None if values is None else share.mine(values) for name, values in parts.items()}
         return dataclasses.replace(whole, **parts, share=share)
 
