@@ -19,7 +19,7 @@ TOOL = Path(sys.executable).with_name("schemathesis")
 
 @pytest.mark.slow
 @pytest.mark.skipif(not TOOL.exists(), reason="needs schemathesis: pip install 'adversarial-autoencoder[fuzz]'")
-def test_no_request_of_schemathesis_makes_the_server_fail(trained: aae.Run, digits: Dataset) -> None:
+def test_no_request_of_schemathesis_makes_the_server_fail(trained: aae.Run, digits: Dataset, tmp_path: Path) -> None:
     scene = Scene(trained, digits)
     scene.refresh()
     with serving(scene) as asking:
@@ -27,7 +27,7 @@ def test_no_request_of_schemathesis_makes_the_server_fail(trained: aae.Run, digi
         header = f"Authorization: Bearer {asking.server.token}"
         command = [str(TOOL), "run", address, "-H", header, "--max-examples", "300", "--seed", "1", "--no-color"]
         command += ["--checks", "not_a_server_error,response_schema_conformance"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, cwd=tmp_path)
         assert done.returncode == 0, done.stdout[-4000:]
         made = re.search(r"([\d,]+) generated", done.stdout)
         assert made, done.stdout[-2000:]

@@ -335,6 +335,7 @@ def test_methods_types_and_sizes_are_held_to(ask: Asking) -> None:
     assert ask("/api/decode", {"codes": [[0, 0]]}, content_type="text/plain").status == 415
     assert ask("/api/decode", {"codes": [[0, 0]]}, content_type=None).status == 415
     assert ask("/api/decode", b"{}", content_length=str(1 << 40)).status == 413
+    assert ask("/api/decode", b" " * (5 << 20)).status == 413  # and whoever sends it all hears so
     assert b" 400 " in ask.raw(b"nonsense\r\n\r\n").splitlines()[0]
 
 
@@ -382,7 +383,7 @@ def test_a_body_that_is_too_long_or_too_slow_is_given_up(scene: Scene, monkeypat
     monkeypatch.setattr("aae.explorer.server.Guard", strict)
     with serving(scene) as asking:
         chunk = b"400\r\n" + b" " * 1024 + b"\r\n"
-        answer = asking.raw(f"{asking.head('Transfer-Encoding: chunked')}\r\n".encode() + chunk)
+        answer = asking.raw(f"{asking.head('Transfer-Encoding: chunked')}\r\n".encode() + chunk * 11)
         assert b" 413 " in answer.splitlines()[0]
         assert asking("/api/decode", b" " * 1001).status == 413
         with socket.create_connection(("127.0.0.1", asking.server.port), timeout=20) as link:

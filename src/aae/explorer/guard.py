@@ -26,6 +26,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 BODY = 4 << 20
 """Most bytes of a request's body: a colour image of 256 x 256 as JSON takes three million."""
+DRAINED = 10
+"""A body up to this many times too long is read to its end and thrown away, so that its sender hears why it is refused:
+one whose connection is closed while it still sends may hear nothing at all."""
 PATIENCE = 10.0
 """Seconds that a request's body may take to arrive."""
 OPEN = {"/favicon.ico"}
@@ -138,7 +141,7 @@ class Guard:
         length = headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit():
             raise Refused(400, "Content-Length is no number")
-        if int(length) > self.body:
+        if int(length) > self.body * DRAINED:
             raise Refused(413, f"the body may hold at most {self.body} bytes")
         parts: list[bytes] = []
         size = 0
@@ -147,12 +150,15 @@ class Guard:
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        raise Refused(400, "the body ended early")
-                    parts.append(message.get("body", b""))
-                    size += len(parts[-1])
-                    if size > self.body:
+                        raise Refused(413 if size > self.body else 400, "the body ended early")
+                    part = message.get("body", b"")
+                    size += len(part)
+                    more = message.get("more_body") and size <= self.body * DRAINED
+                    if size <= self.body:
+                        parts.append(part)
+                    elif not more:
                         raise Refused(413, f"the body may hold at most {self.body} bytes")
-                    if not message.get("more_body"):
+                    if not more:
                         return b"".join(parts)
         except TimeoutError:
             raise Refused(408, f"the body took more than {self.patience:g} seconds") from None
