@@ -78,7 +78,7 @@ def test_beta_weighs_the_divergence(reduction: str) -> None:
     torch.testing.assert_close(gain, 3 * losses["kl"] / features)
 
 
-@pytest.mark.parametrize("kind", [k for k in priors.KINDS if k not in ("picture", "points", "product")])
+@pytest.mark.parametrize("kind", [k for k in priors.KINDS if k not in ("picture", "points", "product", "plugin")])
 def test_which_priors_a_vae_takes(kind: str) -> None:
     """Those with a density everywhere, whose gradients are finite; the others are refused with what to do."""
     assert (kind in DENSE) == dense(priors.prior(kind))

@@ -25,6 +25,7 @@ from aae.data import Dataset
 from aae.errors import AAEError, ConfigError, DataError
 from aae.game import Game
 from aae.models import build
+from aae.phases import Batch
 from aae.priors.files import SIDE, pack, read_mixture, read_picture, read_points, unpack
 
 LETTER = np.array([[0, 255, 255], [0, 255, 255], [0, 0, 128]], np.uint8)  # an L: dark on white, one grey pixel
@@ -193,7 +194,7 @@ def test_the_discriminator_is_told_the_class_and_unlabelled_rows_as_one_more(dig
     assert next(model.discriminator.parameters()).shape[1] == 2 + 11  # type: ignore[union-attr]
     z = torch.zeros(22, 2)
     y = torch.tensor([*range(10), -1])
-    says = model.discriminate(y)(z)  # type: ignore[operator]
+    says = model.discriminate(Batch(z[:11], torch.Generator(), y))(z)  # type: ignore[operator]
     assert torch.allclose(says[:11], says[11:]), "prior samples and codes of a row are told the same class"
     assert len(set(says[:11].tolist())) == 11
 
