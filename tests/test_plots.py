@@ -673,3 +673,17 @@ BAD = np.array([[0, 0], [np.nan, 0], [0, 0.0]])
 def test_mistakes_are_named(call, message):
     with pytest.raises(DataError, match=message):
         call()
+
+
+def test_last_values_of_curves_that_end_together_do_not_lie_on_each_other():
+    steps = np.arange(1, 31)
+    runs = {str(k): (steps, 10 / steps + 0.002 * k) for k in range(6)}
+    figure = plots.curves(runs, "epoch", "error")
+    (axes,) = figure.axes
+    figure.draw_without_rendering()
+    boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
+    assert len(boxes) == 6
+    assert all(low.y1 <= high.y0 + 1 for low, high in itertools.pairwise(boxes))
+    (alone,) = plots.curves({"a": runs["0"]}, "epoch", "error").axes[0].texts
+    assert alone.get_text() == " 0.33"
+    assert alone.get_position() == (0, 0)
