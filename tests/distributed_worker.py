@@ -24,7 +24,8 @@ from aae.config import Config, Data, replace
 from aae.data import Dataset, dataset, load
 from aae.distributed import Group, processes
 from aae.errors import AAEError
-from aae.game import Game, sized
+from aae.game import Game
+from aae.pace import sized
 
 CPU = torch.device("cpu")
 JOINT = {"adversarial.phases": "joint", "adversarial.gradient_penalty": 0.1}

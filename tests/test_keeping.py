@@ -123,7 +123,7 @@ def test_a_run_out_of_patience_is_finished(tmp_path: Path, digits: Dataset) -> N
 def test_the_recipe_for_any_data_fits_its_size(rows: int, batch: int, epochs: int, digits: Dataset) -> None:
     import dataclasses
 
-    from aae.game import sized
+    from aae.pace import sized
 
     splits = dataclasses.replace(digits.splits, train=np.arange(rows))
     config = sized(aae.recipes.auto(), dataclasses.replace(digits, splits=splits))

@@ -12,8 +12,9 @@ from conftest import tiny
 
 from aae.config import Config, DataSpec
 from aae.errors import ConfigError
-from aae.game import Game, make_optimizer
+from aae.game import Game
 from aae.models import build
+from aae.pace import make_optimizer
 from aae.phases import Batch, Model, evaluate, parameters_of, step
 
 SPEC = DataSpec("toy", (12,), "float32", scaling="range", classes=("a", "b", "c"))

@@ -14,8 +14,8 @@ import aae
 from aae import recipes
 from aae.config import Config, DataSpec, Prior, check, replace, resolve
 from aae.errors import ConfigError
-from aae.game import make_optimizer
 from aae.models import AAE, build
+from aae.pace import make_optimizer
 from aae.phases import parameters_of
 
 MNIST = DataSpec(

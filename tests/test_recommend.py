@@ -17,7 +17,7 @@ from aae.cli.training import Train, base_of, settings_named
 from aae.config import Config, check, replace, resolve
 from aae.data import Dataset, load
 from aae.errors import ConfigError
-from aae.game import sized
+from aae.pace import sized
 from aae.recommend import GOALS, recommend
 
 RNG = np.random.default_rng(0)

@@ -22,7 +22,8 @@ from aae.comparison import compare
 from aae.config import Config, replace, to_dict
 from aae.data import Dataset, load
 from aae.errors import ConfigError, Interrupted, RunError, TrainingError
-from aae.game import Game, schedule
+from aae.game import Game
+from aae.pace import schedule
 from aae.training import Progress, free_directory, train_in_memory
 
 JOINT = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from aae import __version__, health
 from aae.checkpoint import Checkpoint, RunDirectory
-from aae.config import Config, Optimizer, replace, with_classification
+from aae.config import Config, with_classification
 from aae.corruption import spoilt
 from aae.data import Dataset, Scaling
 from aae.data.streaming import block_order, release
@@ -31,6 +31,7 @@ from aae.errors import ConfigError, TrainingError
 from aae.keeping import Average, best_epoch, out_of_patience
 from aae.memory import MemoryRun
 from aae.models import build
+from aae.pace import make_optimizer, schedule
 from aae.phases import Batch, Model, evaluate, parameters_of, step
 from aae.priors import build as build_prior
 
@@ -41,11 +42,6 @@ HELD_OUT_ROWS = 2000
 """Rows of the validation and test splits behind the loss curves; the splits are shuffled, so the first ones will do."""
 FRAMES, FRAME_ROWS = 60, 1500
 """Most pictures in the animation of the latent space, and most codes in each."""
-
-STEPS, EPOCHS = 4000, (10, 400)
-"""Steps of a run whose number of epochs is left open, and the fewest and most epochs that it may come to."""
-MANY_ROWS = 10_000
-"""Training rows from which a step whose size is left open takes 128 of them rather than 32."""
 GIVEN_BACK = 16_384
 """Rows after which the memory of a mapped file is given back."""
 
@@ -499,46 +495,3 @@ def _check_batches(config: Config, data: Dataset) -> None:
     for name, size in sizes.items():
         if size < 2:
             raise ConfigError(f"{why} needs {name} of 2 rows or more, got {size}; set it, or leave that out")
-
-
-def batch_size(config: Config, data: Dataset) -> int:
-    """Rows in one step: as configured, or by the number of training rows; all of them if there are fewer."""
-    rows = len(data.splits.train)
-    return min(config.batch_size or (128 if rows >= MANY_ROWS else 32), rows)
-
-
-def sized(config: Config, data: Dataset) -> Config:
-    """The settings with a size of batch, and a number of epochs, that fit the number of training rows."""
-    size = batch_size(config, data)
-    steps = max(len(data.splits.train) // max(size, 1), 1)
-    least, most = EPOCHS
-    epochs = config.epochs or min(max(-(-STEPS // steps), least), most)
-    return replace(config, {"batch_size": size, "epochs": epochs})
-
-
-def make_optimizer(
-    config: Optimizer, parameters: list[torch.nn.Parameter], recorded: bool = False
-) -> torch.optim.Optimizer:
-    """The optimizer of one phase; fused, so that a step is one call for all parameters.
-
-    recorded: with its learning rate as a tensor beside the parameters, so that a CUDA graph sees it change.
-    """
-    rate: float | Tensor = config.learning_rate
-    if recorded:
-        rate = torch.tensor(rate, device=parameters[0].device)
-    if config.kind == "sgd":
-        return torch.optim.SGD(parameters, rate, momentum=config.momentum, nesterov=config.nesterov, fused=True)
-    betas = (config.momentum, 0.999)
-    return torch.optim.Adam(parameters, rate, betas=betas, fused=True, capturable=recorded)
-
-
-def schedule(kind: str, progress: float, drops: Sequence[float] = ()) -> float:
-    """Factor on the learning rates when this share of the steps is done: 1 at the start; linear and cosine go to 0.
-
-    `steps` divides by ten from each of the shares in `drops` on.
-    """
-    if kind == "steps":
-        return 10.0 ** -sum(progress >= drop for drop in drops)
-    if kind == "linear":
-        return 1 - progress
-    return 0.5 * (1 + math.cos(math.pi * progress)) if kind == "cosine" else 1.0

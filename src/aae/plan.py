@@ -11,8 +11,9 @@ import torch
 from aae.capture import stepper
 from aae.config import Config
 from aae.data import Dataset
-from aae.game import Game, sized
+from aae.game import Game
 from aae.hardware import device_of, float32_products, keep_freed_memory, precision_of, using_threads
+from aae.pace import sized
 from aae.plugins import begun
 
 SECONDS, STEPS = 3.0, 50

@@ -20,10 +20,11 @@ from aae.data import MEMORY, Dataset, Splits, dataset, load
 from aae.diagnosis import LASTING, diagnose
 from aae.distributed import Group
 from aae.errors import ConfigError, DataError, Interrupted, RunError
-from aae.game import Game, sized
+from aae.game import Game
 from aae.hardware import device_of, float32_products, keep_freed_memory, precision_of, using_threads
 from aae.inference import Run
 from aae.memory import MemoryRun
+from aae.pace import sized
 from aae.plugins import begun, belongs
 from aae.priors import with_content
 from aae.tracking import Callback, following, trackers

@@ -133,7 +133,7 @@ def recommend(
     from aae import recommend as advisor
     from aae.config import Config, replace
     from aae.data import load
-    from aae.game import sized
+    from aae.pace import sized
     from aae.plan import plan
 
     named = {"data.source": data, "data.label": label, "data.layout": layout, "data.directory": data_dir}

@@ -81,7 +81,7 @@ def train(arguments: Sequence[str]) -> None:
 
 def _size_notes(asked: Config, data: Dataset) -> list[str]:
     """What the settings ask for that a run of these rows or this length cannot do; the rest of it is done."""
-    from aae.game import sized
+    from aae.pace import sized
 
     used, said = sized(asked, data), []
     if used.batch_size < asked.batch_size:
@@ -104,7 +104,7 @@ def _refuse_live(live: bool) -> None:
 
 def _dry_run(settings: Config, data: Dataset) -> None:
     """The plan as comments before the settings, so that all of it is a file for --config."""
-    from aae.game import sized
+    from aae.pace import sized
     from aae.plan import plan
 
     notes, settings = _size_notes(settings, data), sized(settings, data)

@@ -10,6 +10,7 @@ from aae import plots, recipes
 from aae.config import Config
 from aae.evaluation import data_of, rows_of
 from aae.figures import class_names
+from aae.reproduction.clustering import shortened
 from aae.reproduction.experiment import RECALLED, TEST_ONCE, Budget, Case, Experiment, Found, Measure, Picture
 from aae.reproduction.pictures import error_curves
 
@@ -19,11 +20,7 @@ def _reduction(recipe: Callable[[], Config]) -> Callable[[int, Budget], Config]:
         config = dataclasses.replace(recipe(), seed=seed)
         if not config.model.clusters:
             config = dataclasses.replace(config, data=dataclasses.replace(config.data, label_seed=seed))
-        if budget == "quick":
-            wide = (1000, 1000)
-            model = dataclasses.replace(config.model, encoder=wide, decoder=wide, discriminator=wide)
-            config = dataclasses.replace(config, epochs=30, schedule_epochs=(20,), model=model)
-        return config
+        return shortened(config) if budget == "quick" else config
 
     return settings
 

@@ -12,7 +12,7 @@ import torch
 from aae.config import Config, check
 from aae.data import Dataset, load
 from aae.errors import AAEError, ConfigError, DataError
-from aae.game import sized
+from aae.pace import sized
 from aae.plugins import begun
 from aae.training import Listener
 from aae.tuning.results import Result, result_of

@@ -15,7 +15,7 @@ from aae.data import Dataset
 from aae.errors import DataError
 from aae.evaluation import known_classes, measure_reconstruction, numeric, rows_of
 from aae.evidence import Yardstick
-from aae.game import sized
+from aae.pace import sized
 from aae.inference import Run
 from aae.priors import build
 from aae.training import Listener, Progress, train_in_memory
