@@ -396,7 +396,16 @@ def test_odd_rows_are_found_and_the_feature_to_blame(table: np.ndarray) -> None:
     assert (detector.explain(odd).argmax(1) == 3).mean() > 0.9
     assert roc_auc_score(np.repeat([0, 1], [120, 20]), detector.anomaly_score(np.r_[table, odd])) > 0.98
     np.testing.assert_array_equal(detector.score_samples(odd), -detector.anomaly_score(odd))
-    assert detector.evidence(odd).shape == (20, 3)
+    assert detector.evidence(odd).shape == (20, 4)
+
+
+def test_the_distance_is_that_from_the_mean_training_row_counted_in_held_out_rows(table: np.ndarray) -> None:
+    detector = aae.AAEOutlierDetector(**QUICK).fit(table)
+    splits = detector.run_.directory.splits
+    train, held = table[splits["train"]], table[splits["validation"]]
+    of = [np.log(np.square((rows - train.mean(0)) / train.std(0)).mean(1)) for rows in (table, held)]
+    expected = (of[0] - np.median(of[1])) / of[1].std()
+    np.testing.assert_allclose(detector.evidence(table)[:, 3], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_false_alarms_are_as_frequent_as_asked_for() -> None:

@@ -14,11 +14,29 @@ import torch
 import aae
 
 N, D = 24, 3
+CODES = ("transform", "inverse_transform", "reconstruct", "score_samples", "score")
 METHODS = {
-    "AAE": ("transform", "reconstruct", "score_samples", "score"),
-    "AAEOutlierDetector": ("predict", "decision_function", "score_samples", "anomaly_score", "explain", "evidence"),
+    "AAE": CODES,
+    "Autoencoder": CODES,
+    "VAE": CODES,
+    "AAEClassifier": (*CODES, "predict", "predict_proba"),
+    "AAECluster": (*CODES, "predict", "predict_proba"),
+    "AAEOutlierDetector": (
+        "predict",
+        "decision_function",
+        "score_samples",
+        "score",
+        "anomaly_score",
+        "explain",
+        "evidence",
+        "reconstruct",
+    ),
 }
-FITS = ("fit", "partial_fit")
+"""What takes rows; `inverse_transform` takes codes, here of as many dimensions as a row has columns."""
+ONE_BY_ONE = ("fit", "partial_fit")
+AT_ONCE = {"AAECluster": "fit_predict", "AAEOutlierDetector": "fit_predict"}
+"""What fits and uses in one call; `fit_transform` for the others."""
+LABELS = np.arange(N) % 2
 
 
 def good() -> np.ndarray:
@@ -100,14 +118,40 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
 }
 
 
+CODE_PLACE = r"row 5, (dimension|column) 2"
+CODE_WORDS = {
+    "array of text": "holds values of type",
+    "complex": "holds values of type complex",
+    "one axis": r"shape \[n, 3\], got \[24\]",
+    "a number": r"shape \[n, 3\], got \[\]",
+    "a word": "codes",
+    "None itself": "codes",
+    "no columns": r"got \[24, 0\]",
+    "ragged": "not a rectangular array",
+    "masked": "masked values, the first in row 5",
+    "sparse": "sparse",
+    "sparse torch": "sparse",
+    "dates": "datetime64",
+    "time spans": "timedelta64",
+}
+"""How `inverse_transform` says what is wrong; what is not here names the place, row and dimension."""
+
+
 def model(name: str) -> Any:
-    return getattr(aae, name)(epochs=2, random_state=0)
+    own = {"n_clusters": 2} if name == "AAECluster" else {}
+    return getattr(aae, name)(n_components=D, hidden=(8,), epochs=1, random_state=0, **own)
+
+
+def called(own: Any, method: str, x: Any) -> Any:
+    """The method with these rows, and with labels where it needs some."""
+    needs = isinstance(own, aae.AAEClassifier) and method in ("fit", "partial_fit", "fit_transform", "score")
+    return getattr(own, method)(x, LABELS) if needs else getattr(own, method)(x)
 
 
 @pytest.fixture(scope="module")
 def fitted() -> dict[str, Any]:
     """One of each, fitted to good rows."""
-    return {name: model(name).fit(good()) for name in METHODS}
+    return {name: called(model(name), "fit", good()) for name in METHODS}
 
 
 def same(a: Any, b: Any) -> bool:
@@ -123,13 +167,17 @@ def same(a: Any, b: Any) -> bool:
 @pytest.mark.parametrize("name", METHODS)
 def test_an_unusual_array_gives_a_finite_result(name: str, kind: str, fitted: dict[str, Any]) -> None:
     x = FINE[kind]()
-    if not isinstance(x, pd.DataFrame):
+    if not isinstance(x, pd.DataFrame):  # whose names of columns are not those of the fit
         for method in METHODS[name]:
-            assert np.isfinite(getattr(fitted[name], method)(x)).all()
-    for fit in FITS:
-        own = getattr(model(name), fit)(x)
+            assert np.isfinite(called(fitted[name], method, x)).all(), method
+    for fit in ONE_BY_ONE:
+        own = called(model(name), fit, x)
         for method in METHODS[name]:
-            assert np.isfinite(getattr(own, method)(x)).all()
+            if (kind, method) == ("huge", "inverse_transform"):  # 1e29 units of 1e29
+                with pytest.raises(ValueError, match="row 0 of the codes decodes to values beyond"):
+                    called(own, method, x)
+            else:
+                assert np.isfinite(called(own, method, x)).all(), (fit, method)
     assert same(x, FINE[kind]())
 
 
@@ -137,32 +185,36 @@ def test_an_unusual_array_gives_a_finite_result(name: str, kind: str, fitted: di
 @pytest.mark.parametrize("name", METHODS)
 def test_a_wrong_array_is_refused_with_the_place(name: str, kind: str, fitted: dict[str, Any]) -> None:
     make, words = WRONG[kind]
-    for fit in FITS:
-        x = make()
+    for fit in (*ONE_BY_ONE, AT_ONCE.get(name, "fit_transform")):
         with pytest.raises((ValueError, TypeError), match=words):
-            getattr(model(name), fit)(x)
+            called(model(name), fit, make())
+    own = fitted[name]
+    if isinstance(make(), pd.DataFrame):  # names of columns have to match before values are looked at
+        own = called(model(name), "fit", pd.DataFrame(good(), columns=make().columns))
     for method in METHODS[name]:
-        x = make()
-        own = fitted[name]
-        if isinstance(x, pd.DataFrame):  # names of columns have to match before values are looked at
-            own = model(name).fit(pd.DataFrame(good(), columns=x.columns))
-        with pytest.raises((ValueError, TypeError), match=f"{words}|X has 0 features"):
-            getattr(own, method)(x)
+        if method == "inverse_transform" and kind == "no rows":
+            assert called(own, method, make()).shape == (0, D)
+            continue
+        said = CODE_WORDS.get(kind, CODE_PLACE) if method == "inverse_transform" else words
+        with pytest.raises((ValueError, TypeError), match=f"{said}|X has 0 features"):
+            called(own, method, make())
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_one_row_is_too_few_to_fit_and_enough_to_use(name: str, fitted: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="1 sample"):
-        model(name).fit(good()[:1])
+        called(model(name), "fit", good()[:1])
     with pytest.raises(ValueError, match="1 sample"):
-        model(name).partial_fit(good()[:1])
-    fitted[name].score_samples(good()[:1])
+        called(model(name), "partial_fit", good()[:1])
+    for method in METHODS[name]:
+        if method != "score" or name != "AAEClassifier":
+            assert np.isfinite(called(fitted[name], method, good()[:1])).all()
     with pytest.raises(ValueError, match="X has 2 features"):
         fitted[name].score_samples(good()[:, :2])
 
 
 def test_codes_are_checked_too(fitted: dict[str, Any]) -> None:
-    for wrong, words in ((np.full((2, 2), np.nan), "row 0, dimension 0"), (np.zeros((2, 5)), r"shape \[n, 2\]")):
+    for wrong, words in ((np.full((2, 3), np.nan), "row 0, dimension 0"), (np.zeros((2, 5)), r"shape \[n, 3\]")):
         with pytest.raises(ValueError, match=words):
             fitted["AAE"].inverse_transform(wrong)
     for n in (0, -1, 1.5, "2", True):

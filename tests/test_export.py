@@ -205,7 +205,7 @@ def test_torch_programs_equal_python(trained: aae.Run, digits: Dataset, tmp_path
     score, odd, evidence = torch.export.load(tmp_path / "anomaly.pt2").module()(torch.from_numpy(x))
     assert close(score.numpy(), known.score(trained, x))
     assert np.array_equal(odd.numpy(), score.numpy() > known.threshold)
-    assert evidence.shape == (1000, 3)
+    assert evidence.shape == (1000, 4)
 
 
 def test_odd_rows_are_found_and_usual_ones_seldom(trained: aae.Run, digits: Dataset) -> None:

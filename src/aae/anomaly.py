@@ -1,13 +1,16 @@
-"""How odd a row is, by what a trained run says of it: three kinds of evidence, calibrated on rows it has not seen.
+"""How odd a row is, by what a trained run says of it: four kinds of evidence, calibrated on rows it has not seen.
 
 - residual: log of the mean squared error of reconstruction, over the known features in the units that the networks
   learn in (of a table: means, and probabilities of truth and of each category);
 - density: log of the squared Mahalanobis distance of the code from the codes of the training rows;
-- discriminator: how surely the discriminator says that the code is not from the prior (minus its logit).
+- discriminator: how surely the discriminator says that the code is not from the prior (minus its logit);
+- distance: log of the mean squared distance of the row from the mean of the training rows, over the same features.
 
 Each is counted in standard deviations above its median over the rows that calibrate it. The score is
-log(exp(residual) + exp(density) + exp(discriminator - 3)): a soft maximum, since a row may be odd in one way only. The
-discriminator counts less, for it is trained near the prior and guesses far from it.
+log(exp(residual - 1) + exp(density - 1) + exp(discriminator - 4) + exp(distance)): a soft maximum, since a row may be
+odd in one way only. The plain distance knows nothing of how columns go together, but it is what few rows tell most
+surely, so what has to be learnt counts a little less. The discriminator counts least, for it is trained near the prior
+and guesses far from it.
 """
 
 from __future__ import annotations
@@ -27,9 +30,9 @@ from aae.inference import Run
 
 Array = NDArray[Any]
 
-EVIDENCE = ("residual", "density", "discriminator")
+EVIDENCE = ("residual", "density", "discriminator", "distance")
 """The kinds of evidence, in the order of the columns of evidence."""
-DISCOUNT = {"residual": 0.0, "density": 0.0, "discriminator": 3.0}
+DISCOUNT = {"residual": 1.0, "density": 1.0, "discriminator": 4.0, "distance": 0.0}
 """What is taken off each kind, in standard deviations, before the soft maximum."""
 SMALLEST_SPREAD = 1e-3
 """Evidence that hardly varies over the rows it is calibrated on (all rows alike) is not blown up beyond this."""
@@ -49,18 +52,42 @@ def errors(run: Run, x: Any) -> Array:
     """The mean squared error of each row's reconstruction over its known features, float64 [n]."""
     if not run.spec.columns:
         return np.square(residuals(run, x)).mean(axis=1)
-    scaling, values = Scaling(run.spec), as_rows(x, run.spec)
-    squares = np.square(run.reconstructed_features(x).astype(np.float64) - scaling.apply(values).numpy())
-    features = squares.shape[1] - len([c for c in run.spec.columns if c.missing])  # flags are not reconstructed
-    known = scaling.known(values)
-    weights = np.ones_like(squares) if known is None else known.numpy()
-    return (squares * weights)[:, :features].sum(1) / weights[:, :features].sum(1).clip(1)
+    values, weights = features(run, x)
+    return _mean_square(run.reconstructed_features(x)[:, : values.shape[1]] - values, weights)
+
+
+def features(run: Run, x: Any) -> tuple[Array, Array | None]:
+    """Rows as the networks see them, float64 [n, features], and what of them is known (1 or 0; None: all of it).
+
+    Without the flags of what is missing, which are not reconstructed.
+    """
+    scaling = Scaling(run.spec)
+    if not run.spec.columns:
+        return (run.flat(x) - np.asarray(run.spec.offset, np.float64)) / np.asarray(run.spec.scale, np.float64), None
+    rows = as_rows(x, run.spec)
+    seen = scaling.apply(rows).numpy().astype(np.float64)
+    wide = seen.shape[1] - len([c for c in run.spec.columns if c.missing])
+    known = scaling.known(rows)
+    return seen[:, :wide], None if known is None else known.numpy().astype(np.float64)[:, :wide]
+
+
+def middle(run: Run, x: Any) -> Array:
+    """The mean of rows as the networks see them, over what is known of each feature, float64 [features]."""
+    values, weights = features(run, x)
+    return values.mean(axis=0) if weights is None else (values * weights).sum(0) / weights.sum(0).clip(1)
+
+
+def _mean_square(offset: Array, weights: Array | None) -> Array:
+    """The mean of the squares of each row, over what is known."""
+    squares = np.square(offset)
+    return squares.mean(axis=1) if weights is None else (squares * weights).sum(1) / weights.sum(1).clip(1)
 
 
 def kinds_of(run: Run) -> tuple[str, ...]:
     """The kinds of evidence that the run's model has: no residual for a decoder that has to be told something."""
     told = run.model.beside > 0 and not (run.model.classifies and run.spec.conditions is None)
-    return tuple(name for name, there in zip(EVIDENCE, (not told, True, run.judges_codes), strict=True) if there)
+    there = {"residual": not told, "discriminator": run.judges_codes}
+    return tuple(name for name in EVIDENCE if there.get(name, True))
 
 
 def whitening(codes: Array) -> tuple[Array, Array]:
@@ -72,8 +99,11 @@ def whitening(codes: Array) -> tuple[Array, Array]:
     return centre, vectors.T / np.sqrt(np.maximum(values, 1e-6))[:, None]
 
 
-def raw_evidence(run: Run, x: Any, kinds: Sequence[str], centre: Array, axes: Array) -> Array:
-    """The evidence before it is calibrated, float64 [n, kinds]; centre and axes are those of `whitening`."""
+def raw_evidence(run: Run, x: Any, kinds: Sequence[str], centre: Array, axes: Array, row_centre: Array) -> Array:
+    """The evidence before it is calibrated, float64 [n, kinds].
+
+    centre and axes are those of `whitening`, row_centre is that of `middle`.
+    """
     codes = run.encode(x)
     found: dict[str, Array] = {}
     if "residual" in kinds:
@@ -83,6 +113,8 @@ def raw_evidence(run: Run, x: Any, kinds: Sequence[str], centre: Array, axes: Ar
     found["density"] = np.log(sum(np.square((offset * axis).sum(axis=1)) for axis in axes) + LEAST)
     if "discriminator" in kinds:
         found["discriminator"] = -run.discriminate(codes)
+    values, weights = features(run, x)
+    found["distance"] = np.log(_mean_square(values - row_centre, weights) + LEAST)
     return np.stack([found[name] for name in kinds], axis=1)
 
 
@@ -112,13 +144,15 @@ def limit(scores: Array, rate: float) -> tuple[float, float]:
 class Usual:
     """What is usual for a run: enough to give any row an anomaly score, and to call it odd or not.
 
-    kinds: the evidence that counts. code_centre, code_axes: see `whitening`. centre, spread: median and deviation of
-    each kind of evidence. threshold: a score above it is odd. false_alarm_rate: of rows like those of the training.
+    kinds: the evidence that counts. code_centre, code_axes: see `whitening`; row_centre: see `middle`. centre, spread:
+    median and deviation of each kind of evidence. threshold: a score above it is odd. false_alarm_rate: of rows like
+    those of the training.
     """
 
     kinds: tuple[str, ...]
     code_centre: Array
     code_axes: Array
+    row_centre: Array
     centre: Array
     spread: Array
     threshold: float
@@ -126,7 +160,8 @@ class Usual:
 
     def evidence(self, run: Run, x: Any) -> Array:
         """Calibrated evidence, float64 [n, kinds]."""
-        return (raw_evidence(run, x, self.kinds, self.code_centre, self.code_axes) - self.centre) / self.spread
+        raw = raw_evidence(run, x, self.kinds, self.code_centre, self.code_axes, self.row_centre)
+        return (raw - self.centre) / self.spread
 
     def score(self, run: Run, x: Any) -> Array:
         """How odd each row is, float64 [n]: higher is odder."""
@@ -134,7 +169,7 @@ class Usual:
 
 
 def usual(run: Run, train: Any, held: Any, rate: float = 0.05) -> Usual:
-    """Learn what is usual from training rows (codes) and from rows that were held out (the rest).
+    """Learn what is usual from training rows (codes, the mean row) and from rows that were held out (the rest).
 
     rate: the share of rows like these that may be called odd. ConfigError for a rate that is not between 0 and 1.
     """
@@ -142,7 +177,8 @@ def usual(run: Run, train: Any, held: Any, rate: float = 0.05) -> Usual:
         raise ConfigError(f"the false alarm rate must lie between 0 and 1, got {rate}")
     kinds = kinds_of(run)
     code_centre, code_axes = whitening(run.encode(train))
-    raw = raw_evidence(run, held, kinds, code_centre, code_axes)
+    row_centre = middle(run, train)
+    raw = raw_evidence(run, held, kinds, code_centre, code_axes, row_centre)
     centre, spread = spread_of(raw)
     threshold, promised = limit(combined((raw - centre) / spread, kinds), rate)
-    return Usual(kinds, code_centre, code_axes, centre, spread, threshold, promised)
+    return Usual(kinds, code_centre, code_axes, row_centre, centre, spread, threshold, promised)

@@ -24,6 +24,7 @@ from aae.conditions import condition_block, condition_values
 from aae.config import Config, DataSpec, from_dict
 from aae.data import Dataset, Scaling, Table
 from aae.data.frames import from_frame, is_frame, like
+from aae.data.layout import LARGEST, numbers
 from aae.data.table_scaling import drawn_between, scaled_bounds
 from aae.data.tables import untyped
 from aae.diagnosis import Verdict, diagnose
@@ -437,17 +438,28 @@ class Run:
         return torch.cat(found, dim=1)
 
     def _codes(self, z: ArrayLike | Tensor) -> Tensor:
-        array = torch.as_tensor(np.asarray(z, dtype=np.float32))
+        array = numbers(z, "codes")
         if array.ndim != 2 or array.shape[1] != self.latent:
             raise DataError(f"codes must have shape [n, {self.latent}], got {list(array.shape)}")
-        if not torch.isfinite(array).all():
-            row, column = (~torch.isfinite(array)).nonzero()[0].tolist()
-            raise DataError(f"codes must be finite; row {row}, dimension {column} is {array[row, column]}")
-        return array.to(self.device)
+        wrong = ~(np.abs(array) <= LARGEST) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
+        if wrong.any():
+            row, column = (int(i) for i in np.argwhere(wrong)[0])
+            raise DataError(
+                f"codes must be finite and within 1e30; row {row}, dimension {column} is {array[row, column]}"
+            )
+        return torch.from_numpy(array.astype(np.float32, order="C")).to(self.device)
 
     def _decoded(self, z: Tensor) -> Tensor:
         scaled = torch.from_numpy(self._blocks(self.model.decode, z))
-        return self._scaling.invert(scaled.to(self.device)).cpu()
+        rows = self._scaling.invert(scaled.to(self.device)).cpu()
+        if not self.spec.columns and (beyond := ~torch.isfinite(rows).all(dim=1)).any():
+            row = int(beyond.nonzero()[0])
+            column = int(z[row].abs().argmax())
+            raise DataError(
+                f"row {row} of the codes decodes to values beyond 32-bit arithmetic; its largest number, in dimension "
+                f"{column}, is {float(z[row, column]):g}, far outside of the prior"
+            )
+        return rows
 
     @torch.no_grad()
     def _blocks(self, network: Callable[[Tensor], Tensor], rows: Tensor) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -32,17 +33,34 @@ from aae.training import train_in_memory
 Array = NDArray[Any]
 
 
+@dataclass(eq=False, repr=False)
 class Estimator(BaseEstimator):
-    """Parameters in, a trained `Run` in `run_`. A class says which model it trains, and what its parameters are."""
+    """Parameters in, a trained `Run` in `run_`. A class says which model it trains, and what its parameters are.
+
+    The estimators are dataclasses for the sake of their constructors, which store parameters and do nothing else, as
+    scikit-learn asks: here are those of all of them, and a class adds its own, or other defaults.
+    """
 
     _kind: ClassVar[str]
     _fewest_to_hold_out: ClassVar[int] = 50
     """With fewer rows than this all of them train: a handful of held-out rows measures little, and costs much."""
 
-    run_: Run
-    history_: list[dict[str, Any]]
-    n_iter_: int
-    n_features_in_: int
+    _: KW_ONLY
+    hidden: Any = "auto"
+    epochs: Any = "auto"
+    batch_size: Any = "auto"
+    learning_rate: float = 2e-3
+    settings: Mapping[str, Any] | None = None
+    validation_fraction: float = 0.1
+    warm_start: bool = False
+    random_state: Any = None
+    device: str = "auto"
+    verbose: bool = False
+
+    run_: Run = field(init=False)
+    history_: list[dict[str, Any]] = field(init=False)
+    n_iter_: int = field(init=False)
+    n_features_in_: int = field(init=False)
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train on the rows of X, [n, features] or images [n, h, w], channels first or last; y is not used.
@@ -138,7 +156,7 @@ class Estimator(BaseEstimator):
         own = getattr(self, "run_", None) if passes or parameters["warm_start"] else None
         start, done = own or start, self.n_iter_ if own else 0
         splits: Any = "all" if passes else self._splits(len(x), seed)
-        data = _dataset(x, y, classes, splits, start)
+        data = _dataset(x, y, classes, splits, start, (parameters["settings"] or {}).get("data.scaling", "auto"))
         config = configure(
             parameters,
             self._kind,
@@ -164,9 +182,12 @@ class Estimator(BaseEstimator):
         return self
 
 
-def _dataset(x: Array, y: Array | None, classes: Sequence[str], splits: Any, start: Run | None) -> Dataset:
+def _dataset(
+    x: Array, y: Array | None, classes: Sequence[str], splits: Any, start: Run | None, scaling: Any
+) -> Dataset:
     """The rows as training takes them; on top of a run, in the units of that run."""
-    data = dataset(x, None, DataConfig(layout="vectors" if x.ndim == 2 else "auto"), splits=splits, name="X")
+    layout: Any = "vectors" if x.ndim == 2 else "auto"
+    data = dataset(x, None, DataConfig(layout=layout, scaling=scaling), splits=splits, name="X")
     if y is not None:
         train = data.splits.train
         data = dataclasses.replace(

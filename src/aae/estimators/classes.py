@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from aae.config import Corruption, Optimizer, Prior
+from aae.data.layout import numbers
 from aae.errors import ConfigError, DataError
 from aae.estimators.inputs import checked, checked_pair, class_codes
 from aae.estimators.latent import Autoencoder, Codes
@@ -34,10 +36,10 @@ class Styled(Codes):
         Without y each row is the mean over the classes' shares that are all alike: give y for a picture of a class.
         """
         check_is_fitted(self)
-        styles = np.asarray(X)
+        styles = numbers(X, "codes")
         if y is None:
-            count = heads_of(self.run_)
-            return self.run_.decode(styles, np.full((len(styles), count), 1 / count, np.float32))
+            count, rows = heads_of(self.run_), styles.shape[0] if styles.ndim else 0
+            return self.run_.decode(styles, np.full((rows, count), 1 / count, np.float32))
         return self.run_.decode(styles, self._numbers(y))
 
     def sample(self, n: int = 1, y: Any = None, random_state: Any = None) -> Array:
@@ -66,6 +68,7 @@ class Styled(Codes):
         return blocks()
 
 
+@dataclass(eq=False, repr=False)
 class AAEClassifier(ClassifierMixin, Styled):
     """Semi-supervised adversarial autoencoder (the paper, section 5): learns from a few labels and from all rows.
 
@@ -85,36 +88,12 @@ class AAEClassifier(ClassifierMixin, Styled):
 
     _kind = "semi-supervised"
 
-    classes_: Array
+    n_components: Any = "auto"
+    _: KW_ONLY
+    prior: Any = "gaussian"
+    validation_fraction: float = 0.0
 
-    def __init__(
-        self,
-        n_components: Any = "auto",
-        *,
-        prior: Any = "gaussian",
-        hidden: Any = "auto",
-        epochs: Any = "auto",
-        batch_size: Any = "auto",
-        learning_rate: float = 2e-3,
-        settings: Mapping[str, Any] | None = None,
-        validation_fraction: float = 0.0,
-        warm_start: bool = False,
-        random_state: Any = None,
-        device: str = "auto",
-        verbose: bool = False,
-    ) -> None:
-        self.n_components = n_components
-        self.prior = prior
-        self.hidden = hidden
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.settings = settings
-        self.validation_fraction = validation_fraction
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.device = device
-        self.verbose = verbose
+    classes_: Array = field(init=False)
 
     def _more(self) -> Mapping[str, Any]:
         # Noise on the rows is what makes fifty labels go further: rows near a labelled one get its class.
@@ -161,6 +140,7 @@ class AAEClassifier(ClassifierMixin, Styled):
         return np.searchsorted(self.classes_, np.asarray(y))
 
 
+@dataclass(eq=False, repr=False)
 class AAECluster(ClusterMixin, Styled):
     """Clusters by an adversarial autoencoder (the paper, section 6): a cluster and a style for every row, no label.
 
@@ -179,41 +159,15 @@ class AAECluster(ClusterMixin, Styled):
 
     _kind = "clustering"
 
-    labels_: Array
-    cluster_centers_: Array
+    n_clusters: int = 8
+    _: KW_ONLY
+    init: str = "kmeans"
+    n_components: Any = "auto"
+    prior: Any = "gaussian"
+    validation_fraction: float = 0.0
 
-    def __init__(
-        self,
-        n_clusters: int = 8,
-        *,
-        init: str = "kmeans",
-        n_components: Any = "auto",
-        prior: Any = "gaussian",
-        hidden: Any = "auto",
-        epochs: Any = "auto",
-        batch_size: Any = "auto",
-        learning_rate: float = 2e-3,
-        settings: Mapping[str, Any] | None = None,
-        validation_fraction: float = 0.0,
-        warm_start: bool = False,
-        random_state: Any = None,
-        device: str = "auto",
-        verbose: bool = False,
-    ) -> None:
-        self.n_clusters = n_clusters
-        self.init = init
-        self.n_components = n_components
-        self.prior = prior
-        self.hidden = hidden
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.settings = settings
-        self.validation_fraction = validation_fraction
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.device = device
-        self.verbose = verbose
+    labels_: Array = field(init=False)
+    cluster_centers_: Array = field(init=False)
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train on the rows of X; y is not used. Errors as in `AAE.fit`, and for fewer rows than clusters."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from numpy.typing import NDArray
@@ -55,6 +56,7 @@ class Sampled:
         return self.run_.sample(whole(n, "n"), seed=seed)
 
 
+@dataclass(eq=False, repr=False)
 class AAE(Sampled, Codes):
     """Adversarial autoencoder: codes that reconstruct the rows and together have the shape of the prior.
 
@@ -83,34 +85,9 @@ class AAE(Sampled, Codes):
 
     _kind = "aae"
 
-    def __init__(
-        self,
-        n_components: int = 2,
-        *,
-        prior: Any = "gaussian",
-        hidden: Any = "auto",
-        epochs: Any = "auto",
-        batch_size: Any = "auto",
-        learning_rate: float = 2e-3,
-        settings: Mapping[str, Any] | None = None,
-        validation_fraction: float = 0.1,
-        warm_start: bool = False,
-        random_state: Any = None,
-        device: str = "auto",
-        verbose: bool = False,
-    ) -> None:
-        self.n_components = n_components
-        self.prior = prior
-        self.hidden = hidden
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.settings = settings
-        self.validation_fraction = validation_fraction
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.device = device
-        self.verbose = verbose
+    n_components: int = 2
+    _: KW_ONLY
+    prior: Any = "gaussian"
 
     def _prior(self) -> Prior:
         found = prior_of(self.prior, Prior("gaussian", 1.0))
@@ -122,6 +99,7 @@ class AAE(Sampled, Codes):
         return adversarial()
 
 
+@dataclass(eq=False, repr=False)
 class Autoencoder(Codes):
     """Plain autoencoder: codes that reconstruct the rows, and whose shape is left to itself.
 
@@ -130,34 +108,10 @@ class Autoencoder(Codes):
 
     _kind = "autoencoder"
 
-    def __init__(
-        self,
-        n_components: int = 2,
-        *,
-        hidden: Any = "auto",
-        epochs: Any = "auto",
-        batch_size: Any = "auto",
-        learning_rate: float = 2e-3,
-        settings: Mapping[str, Any] | None = None,
-        validation_fraction: float = 0.1,
-        warm_start: bool = False,
-        random_state: Any = None,
-        device: str = "auto",
-        verbose: bool = False,
-    ) -> None:
-        self.n_components = n_components
-        self.hidden = hidden
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.settings = settings
-        self.validation_fraction = validation_fraction
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.device = device
-        self.verbose = verbose
+    n_components: int = 2
 
 
+@dataclass(eq=False, repr=False)
 class VAE(Sampled, Codes):
     """Variational autoencoder (Kingma & Welling 2014) with a Gaussian likelihood whose deviation is learnt.
 
@@ -167,34 +121,9 @@ class VAE(Sampled, Codes):
 
     _kind = "vae"
 
-    def __init__(
-        self,
-        n_components: int = 2,
-        *,
-        prior_scale: float = 1.0,
-        hidden: Any = "auto",
-        epochs: Any = "auto",
-        batch_size: Any = "auto",
-        learning_rate: float = 2e-3,
-        settings: Mapping[str, Any] | None = None,
-        validation_fraction: float = 0.1,
-        warm_start: bool = False,
-        random_state: Any = None,
-        device: str = "auto",
-        verbose: bool = False,
-    ) -> None:
-        self.n_components = n_components
-        self.prior_scale = prior_scale
-        self.hidden = hidden
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.settings = settings
-        self.validation_fraction = validation_fraction
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.device = device
-        self.verbose = verbose
+    n_components: int = 2
+    _: KW_ONLY
+    prior_scale: float = 1.0
 
     def _prior(self) -> Prior:
         return Prior("gaussian", self.prior_scale)

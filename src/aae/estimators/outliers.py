@@ -1,9 +1,10 @@
-"""AAEOutlierDetector: how unlike the rows of `fit` a row is, by three kinds of evidence, calibrated on other rows."""
+"""AAEOutlierDetector: how unlike the rows of `fit` a row is, by four kinds of evidence, calibrated on other rows."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from aae.anomaly import EVIDENCE, Usual, combined, limit, raw_evidence, residuals, spread_of, whitening
+from aae.anomaly import EVIDENCE, Usual, combined, limit, middle, raw_evidence, residuals, spread_of, whitening
 from aae.config import Prior
 from aae.data import original
 from aae.errors import ConfigError
@@ -23,17 +24,20 @@ from aae.inference import Run
 Array = NDArray[Any]
 
 
+@dataclass(eq=False, repr=False)
 class AAEOutlierDetector(OutlierMixin, Estimator):
     """Outliers by an adversarial autoencoder: lower scores are odder, as everywhere in scikit-learn.
 
-    Three kinds of evidence, each in standard deviations above its median over the rows that calibrate it:
+    Four kinds of evidence, each in standard deviations above its median over the rows that calibrate it:
 
     - residual: log of the mean squared error of reconstruction (features in the units that the networks learn in);
     - density: log of the squared Mahalanobis distance of the code from the codes of the training rows;
-    - discriminator: how surely the discriminator says that the code is not from the prior (minus its logit).
+    - discriminator: how surely the discriminator says that the code is not from the prior (minus its logit);
+    - distance: log of the mean squared distance of the row from the mean of the training rows.
 
-    The anomaly score is log(exp(residual) + exp(density) + exp(discriminator - 3)): a soft maximum, since a row may be
-    odd in one way only. The discriminator counts less, for it is trained near the prior and guesses far from it.
+    The anomaly score is log(exp(residual - 1) + exp(density - 1) + exp(discriminator - 4) + exp(distance)): a soft
+    maximum, since a row may be odd in one way only. What has to be learnt counts less than the plain distance, and the
+    discriminator least, for it is trained near the prior and guesses far from it.
 
     Parameters
     ----------
@@ -55,41 +59,15 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
     _kind = "aae"
     _fewest_to_hold_out = 25  # calibrating on rows that were trained on is worse than on five that were not
 
-    offset_: float
-    false_alarm_rate_: float
+    n_components: Any = "auto"
+    _: KW_ONLY
+    contamination: Any = "auto"
+    false_alarm_rate: float = 0.05
+    prior: Any = "gaussian"
+    validation_fraction: float = 0.2
 
-    def __init__(
-        self,
-        n_components: Any = "auto",
-        *,
-        contamination: Any = "auto",
-        false_alarm_rate: float = 0.05,
-        prior: Any = "gaussian",
-        hidden: Any = "auto",
-        epochs: Any = "auto",
-        batch_size: Any = "auto",
-        learning_rate: float = 2e-3,
-        settings: Mapping[str, Any] | None = None,
-        validation_fraction: float = 0.2,
-        warm_start: bool = False,
-        random_state: Any = None,
-        device: str = "auto",
-        verbose: bool = False,
-    ) -> None:
-        self.n_components = n_components
-        self.contamination = contamination
-        self.false_alarm_rate = false_alarm_rate
-        self.prior = prior
-        self.hidden = hidden
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.settings = settings
-        self.validation_fraction = validation_fraction
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.device = device
-        self.verbose = verbose
+    offset_: float = field(init=False)
+    false_alarm_rate_: float = field(init=False)
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train on most rows of X and calibrate on the others; y is not used. Errors as in `AAE.fit`."""
@@ -124,7 +102,7 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def evidence(self, X: Any) -> Array:
-        """The three kinds of evidence behind each score, float64 [n, 3], in the order of `EVIDENCE`.
+        """The four kinds of evidence behind each score, float64 [n, 4], in the order of `EVIDENCE`.
 
         In standard deviations above the median of the rows that the detector was calibrated on.
         """
@@ -135,7 +113,7 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
         """The blame of each feature, or pixel, for a row's residual: float64 in the shape of the rows of `fit`.
 
         The squared error of reconstruction over the usual one of that feature: 1 is usual, 0 is reconstructed exactly.
-        The other two kinds of evidence are about the code as a whole, and are shared out to no feature.
+        The other kinds of evidence are about the code, or the row, as a whole, and are shared out to no feature.
         """
         run, x = self._ready(X)
         blame = np.square(residuals(run, x)) / self.usual_error_  # [n, features], channels first
@@ -162,8 +140,8 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
         return adversarial()
 
     def _raw(self, run: Run, x: Array) -> Array:
-        """The evidence before it is calibrated, float64 [n, 3]."""
-        return raw_evidence(run, x, EVIDENCE, self.code_centre_, self.code_axes_)
+        """The evidence before it is calibrated, float64 [n, 4]."""
+        return raw_evidence(run, x, EVIDENCE, self.code_centre_, self.code_axes_, self.row_centre_)
 
     def _evidence(self, run: Run, x: Array) -> Array:
         return (self._raw(run, x) - self.evidence_centre_) / self.evidence_spread_
@@ -172,14 +150,16 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
     def usual_(self) -> Usual:
         """What was learnt beside the networks, as `aae.export` takes it."""
         check_is_fitted(self)
-        calibrated = (self.code_centre_, self.code_axes_, self.evidence_centre_, self.evidence_spread_)
+        learnt_ = (self.code_centre_, self.code_axes_, self.row_centre_)
+        calibrated = (*learnt_, self.evidence_centre_, self.evidence_spread_)
         return Usual(EVIDENCE, *calibrated, -self.offset_, self.false_alarm_rate_)
 
     def _calibrate(self, x: Array) -> Self:
-        """Learn what is usual from the training rows (codes) and the held-out ones (the rest)."""
+        """Learn what is usual from the training rows (codes, the mean row) and the held-out ones (the rest)."""
         run, splits = self.run_, self.run_.directory.splits
         held = x[splits["validation"]] if len(splits["validation"]) else x
         self.code_centre_, self.code_axes_ = whitening(run.encode(x[splits["train"]]))
+        self.row_centre_ = middle(run, x[splits["train"]])
         error = np.square(residuals(run, held)).mean(axis=0)
         self.usual_error_ = np.maximum(error, max(1e-3 * error.mean(), 1e-12))
         self.evidence_centre_, self.evidence_spread_ = spread_of(self._raw(run, held))

@@ -154,6 +154,8 @@ def _own(settings: Mapping[str, Any] | None) -> dict[str, Any]:
     for name in own:
         if name in PARAMETERS:
             raise ConfigError(f"settings[{name!r}] has a parameter of its own: {PARAMETERS[name]}")
+        if name.startswith("data.") and name in known and name != "data.scaling":
+            raise ConfigError(f"settings[{name!r}] is about how files are read and split; prepare the X that fit takes")
         if name not in known:
             raise ConfigError(
                 f"settings[{name!r}] is no setting; names are dotted, as in {{'adversarial.final_weight': 1.0}}"

@@ -208,6 +208,7 @@ class Judge(_Part):
 
     code_centre: Tensor
     code_axes: Tensor
+    row_centre: Tensor
     centre: Tensor
     spread: Tensor
     threshold: Tensor
@@ -217,7 +218,8 @@ class Judge(_Part):
         super().__init__(model, spec)
         self.kinds = usual.kinds
         exact = {"code_centre": usual.code_centre, "code_axes": usual.code_axes, "centre": usual.centre}
-        exact |= {"spread": usual.spread, "threshold": np.array(usual.threshold)}  # an exporter rounds plain numbers
+        exact |= {"row_centre": usual.row_centre, "spread": usual.spread}
+        exact |= {"threshold": np.array(usual.threshold)}  # an exporter rounds plain numbers
         for name, value in exact.items():
             self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
         self.register_buffer("discount", torch.tensor([DISCOUNT[kind] for kind in usual.kinds], dtype=torch.float64))
@@ -226,26 +228,37 @@ class Judge(_Part):
     def forward(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = self.features(rows)
         codes = self.model.encode(x)
+        values, weights = self.compared(rows, x)
         found: list[Tensor] = []
         if "residual" in self.kinds:
-            found.append((self.error(rows, x, codes) + LEAST).log())
+            found.append((_mean_square(self.decoded(x, codes)[:, : values.shape[1]] - values, weights) + LEAST).log())
         offset = (codes.to(torch.float64) - self.code_centre) @ self.code_axes.T
         found.append((offset.square().sum(1) + LEAST).log())
         if self.discriminate is not None:
             found.append(-self.discriminate(codes).to(torch.float64))
+        found.append((_mean_square(values - self.row_centre, weights) + LEAST).log())
         evidence = (torch.stack(found, 1) - self.centre) / self.spread
         score = torch.logsumexp(evidence - self.discount, 1)
         return score, score > self.threshold, evidence
 
-    def error(self, rows: Tensor, x: Tensor, codes: Tensor) -> Tensor:
-        """The mean squared error over the known features, as `aae.anomaly.errors` has it."""
+    def compared(self, rows: Tensor, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The features that count, in float64, and what of them is known, as `aae.anomaly.features` has them."""
+        if not self.spec.columns:
+            return self.exact(self.flat(rows)), None
+        wide = x.shape[1] - sum(column.missing for column in self.spec.columns)
+        known = self.scaling.known(rows)
+        return x.to(torch.float64)[:, :wide], None if known is None else known.to(torch.float64)[:, :wide]
+
+    def decoded(self, x: Tensor, codes: Tensor) -> Tensor:
         decoded = self.reconstructed(x, codes)
-        if self.spec.columns:
-            squares = (decoded.to(torch.float64) - x).square()
-            known = self.scaling.known(rows)
-            flags = sum(column.missing for column in self.spec.columns)
-            weights = torch.ones_like(squares) if known is None else known.to(torch.float64)
-            features = squares.shape[1] - flags
-            return (squares * weights)[:, :features].sum(1) / weights[:, :features].sum(1).clamp(min=1)
-        flat = self.scaling.invert(decoded).to(torch.float64)
-        return ((flat - self.flat(rows)) / self.scaling.scale).square().mean(1)
+        return decoded.to(torch.float64) if self.spec.columns else self.exact(self.scaling.invert(decoded))
+
+    def exact(self, flat: Tensor) -> Tensor:
+        """Values in original units in the networks' units, without rounding to float32."""
+        return (flat.to(torch.float64) - self.scaling.offset) / self.scaling.scale
+
+
+def _mean_square(offset: Tensor, weights: Tensor | None) -> Tensor:
+    """The mean of the squares of each row, over what is known."""
+    squares = offset.square()
+    return squares.mean(1) if weights is None else (squares * weights).sum(1) / weights.sum(1).clamp(min=1)
