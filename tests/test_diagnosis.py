@@ -20,6 +20,7 @@ from aae.data import Dataset, load
 from aae.diagnosis import MEANINGS, blocks, diagnose, score
 from aae.game import Game
 
+NO_FAULT = {"healthy", "too-early"}
 JOINT = aae.recipes.digits_2d_uniform()
 SEPARATE = replace(
     JOINT,
@@ -95,11 +96,11 @@ def test_constant_data_is_named_within_one_epoch(tmp_path: Path) -> None:
 
 
 def false_alarms(bases: dict[str, Config], seeds: range, epochs: int, data: Dataset) -> list[str]:
-    """The runs of which any epoch was not called healthy."""
+    """The runs of which any epoch was said to have a fault."""
     found = []
     for (name, base), seed in itertools.product(bases.items(), seeds):
         codes = [verdict.code for verdict in play(replace(base, {"seed": seed}), data, epochs, total=epochs)]
-        if set(codes) != {"healthy"}:
+        if not set(codes) <= NO_FAULT:
             found.append(f"{name}, seed {seed}: {codes}")
     return found
 
@@ -146,10 +147,12 @@ LASTS = {
     "codes-collapse": {"told_apart": 0.95, "accuracy_real": 0.9, "accuracy_fake": 0.9, "code_rank": 0.5},
     "dead-categories": {"dead_categories": 0.1},
     "reconstruction-drowned": {"r2": 0.001},
+    "far-from-prior": {"told_apart": 0.95, "accuracy_real": 0.8, "accuracy_fake": 0.8},
 }
 AT_ONCE = {
     "constant-data": {"data_spread": 0.0},
     "weights-explode": {"encoder_growth": 5.0},
+    "held-out-not-finite": {"reconstruction_validation": math.inf},
     "codes-explode": {"code_spread": 300.0},
     "codes-collapse": {"code_spread": 0.001},
     "reconstruction-drowned": {"gradient_ratio": math.inf},
@@ -163,7 +166,8 @@ AT_ONCE = {
 def test_what_is_normal_for_a_while_has_to_last(code: str, joint: bool) -> None:
     bad = WELL | LASTS[code]
     assert diagnose([WELL, bad, bad], joint).healthy
-    assert diagnose([bad | {"step": i} for i in (10, 20, 30)], joint).healthy  # the first steps are no evidence
+    soon = [bad | {"step": i} for i in (10, 20, 30)]
+    assert diagnose(soon, joint).code in NO_FAULT  # the first steps are no evidence
     verdict = diagnose([WELL, bad, bad, bad], joint)
     assert verdict.code == code
     assert verdict.setting in aae.config.flatten(Config())
@@ -178,10 +182,36 @@ def test_one_epoch_is_enough(code: str, joint: bool) -> None:
 
 
 def test_every_code_but_one_is_reached_by_a_test_and_has_a_meaning() -> None:
-    reached = {*LASTS, *AT_ONCE, "healthy", "not-measured"}
+    reached = {*LASTS, *AT_ONCE, "healthy", "not-measured", "too-early"}
     assert reached == set(MEANINGS)
     assert diagnose([]).code == "not-measured"
     assert diagnose([{"epoch": 1}]).code == "not-measured"
+
+
+@pytest.mark.parametrize("bad", [{"told_apart": 0.9}, {"r2": 0.0}])
+def test_a_short_run_that_has_reached_nothing_is_not_called_healthy(bad: dict[str, float]) -> None:
+    soon = [WELL | bad | {"step": step} for step in (400, 800)]
+    for n in (1, 2):
+        verdict = diagnose(soon[:n])
+        assert (verdict.code, verdict.setting, verdict.healthy) == ("too-early", "epochs", False)
+    assert diagnose([WELL | {"step": 400}]).healthy  # some match within their first steps
+    assert diagnose([WELL | {"step": 400}, *([WELL | bad] * 3)]).code not in NO_FAULT
+
+
+def test_held_out_losses_that_are_not_finite_are_named() -> None:
+    verdict = diagnose([WELL | {"reconstruction_validation": 0.1, "generator_test": math.nan}])
+    assert verdict.code == "held-out-not-finite"
+    assert "generator_test is not finite" in verdict.sentence
+    assert "reconstruction_validation" not in verdict.sentence
+
+
+def test_class_probabilities_start_out_equal_and_that_is_no_collapse() -> None:
+    of_a_class = {"dead_categories": 0.0, "code_spread": 0.01}
+    assert diagnose([WELL | of_a_class]).healthy
+    assert (
+        diagnose([WELL | of_a_class | {"told_apart": 1.0, "accuracy_fake": 0.8, "code_rank": 0.4}] * 3).code
+        == "codes-collapse"
+    )
 
 
 def test_figures_that_are_not_finite_are_a_fault() -> None:
@@ -246,6 +276,37 @@ def test_dead_categories_are_counted() -> None:
     assert health.of_codes(real, fake)["dead_categories"] == pytest.approx(0.3)
     assert health.of_codes(real, real)["dead_categories"] == 0
     assert "dead_categories" not in health.of_codes(real + 0.1, fake)
+
+
+def classes(n: int, sure: float, shares: torch.Tensor, seed: int = 0, noise: float = 0.0) -> torch.Tensor:
+    """n rows over len(shares) categories with `sure` on the chosen one and the rest spread over the others."""
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.multinomial(shares, n, replacement=True, generator=generator)
+    z = torch.full((n, len(shares)), (1 - sure) / (len(shares) - 1)).scatter(1, chosen[:, None], sure)
+    return z + noise * torch.randn(z.shape, generator=generator)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_class_probabilities_are_told_from_one_hot_rows_by_what_they_say(noise: float) -> None:
+    """Not by 0.999 in the place of 1, by which neighbours tell every row of a model that classifies well."""
+    even, real = torch.ones(10), classes(1000, 1.0, torch.ones(10), noise=noise)
+    good = health.of_codes(real, classes(1000, 0.999, even, 1, noise))
+    assert good["told_apart"] == pytest.approx(0.5, abs=0.05)
+    assert good["dead_categories"] == 0
+    assert health.told_apart(classes(1000, 1.0, even), classes(1000, 0.999, even, 1)) > 0.9
+    undecided = health.of_codes(real, classes(1000, 0.3, even, 1, noise))
+    assert undecided["told_apart"] > 0.85
+    one = torch.zeros(10).index_fill(0, torch.tensor([0]), 1.0)
+    assert health.of_codes(real, classes(1000, 0.999, one, 1, noise))["told_apart"] == pytest.approx(0.95, abs=0.02)
+    half = torch.tensor([1.0] * 5 + [0.0] * 5)
+    assert health.of_codes(real, classes(1000, 0.999, half, 1, noise))["told_apart"] == pytest.approx(0.75, abs=0.04)
+
+
+def test_priors_that_are_no_one_hot_rows_are_left_to_neighbours() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for real in (torch.randn(500, 2, generator=generator), 0.05 * torch.randn(500, 10, generator=generator)):
+        assert not health.are_categories(real)
+    assert not health.are_categories(torch.ones(500, 1))
 
 
 def test_measuring_changes_nothing_and_draws_from_its_own_generator(digits: Dataset) -> None:

@@ -17,6 +17,7 @@ from aae.diagnosis import score
 from aae.errors import Interrupted
 from aae.game import Game
 from aae.keeping import Average, best_epoch, out_of_patience
+from aae.training import train_in_memory
 
 FASTER = {"optimizer__reconstruction__learning_rate": 1e-2, "adversarial__phases": "joint"}
 VARIANTS = {
@@ -102,6 +103,12 @@ def test_the_best_epoch_is_kept_not_the_last(tmp_path: Path, digits: Dataset, mo
 
 def test_the_score_of_each_epoch_is_in_the_history(trained: aae.Run) -> None:
     assert [row["score"] for row in trained.history] == [score(row) for row in trained.history]
+
+
+def test_an_epoch_that_was_not_measured_has_no_score(digits: Dataset) -> None:
+    run = train_in_memory(tiny(epochs=3), digits, measured=1)
+    assert [row.get("score") for row in run.history] == [None, None, score(run.history[-1])]
+    assert best_epoch([{"epoch": 1}, {"epoch": 2, "score": 0.0, "r2": -1.0}, {"epoch": 3}]) == 1
 
 
 def test_patience_counts_epochs_without_a_better_one() -> None:

@@ -26,12 +26,17 @@ SEPARATE = 0.97
 """Accuracy from which codes and prior count as apart for all practical purposes."""
 APART, GUESSING = 0.8, 0.55
 """A fresh classifier tells more than this share right while the discriminator does no better than that."""
+NOT_YET = 0.7
+"""Share that a fresh classifier tells right in the first steps from which the codes do not follow the prior yet."""
 THIN = 0.52
 """Share of the prior's directions: a plane's worth of codes on a line has half of them."""
 EXPLAINED = 0.02
 """R2 below which a decoder does no better than showing the mean row."""
 LASTING, WARM_UP = 3, 1000
 STILL = 1e-12
+
+HELD_OUT = ("_validation", "_test")
+"""How the columns of held-out losses end."""
 
 OF_A_BLOCK = (
     "told_apart",
@@ -50,6 +55,7 @@ MEANINGS = {
     "healthy": "Nothing is wrong that the figures could show.",
     "not-measured": "The history holds no figures on the health of the game.",
     "constant-data": "The rows do not differ from one another.",
+    "held-out-not-finite": "A held-out loss is not finite, where those of training rows are.",
     "weights-explode": "The weights of a network more than doubled within one epoch: its steps are too large.",
     "discriminator-blind": "The discriminator stands still, or guesses, where codes and prior can be told apart.",
     "discriminator-wins": "The discriminator is always right, and the codes do not come closer.",
@@ -58,6 +64,8 @@ MEANINGS = {
     "codes-explode": "The codes lie far outside the prior.",
     "codes-collapse": "The codes lie on a point, or on fewer directions than the prior has.",
     "dead-categories": "Some categories of the prior are given to next to no row.",
+    "far-from-prior": "No fault of the game is seen, and yet codes and prior can be told apart, epoch after epoch.",
+    "too-early": "Nothing is wrong that could be seen so soon, and the codes do not follow the prior yet.",
 }
 """Every code with what it means."""
 
@@ -83,7 +91,7 @@ def diagnose(history: Sequence[Row], joint: bool = False) -> Verdict:
     """
     if not history or "r2" not in history[-1]:
         return Verdict("not-measured", "No figures on the health of this run have been measured yet.")
-    findings = (*_of_one_epoch(history[-1], joint), *_of_several(history, joint))
+    findings = (*_of_one_epoch(history[-1], joint), *_of_several(history, joint), *_of_the_first(history))
     return findings[0] if findings else _healthy(history[-1])
 
 
@@ -121,6 +129,13 @@ def _of_one_epoch(row: Row, joint: bool) -> Iterator[Verdict]:
             "data.source",
         )
     yield from _growth(row, joint)
+    if bad := [key for key, value in row.items() if key.endswith(HELD_OUT) and not math.isfinite(value)]:
+        yield Verdict(
+            "held-out-not-finite",
+            f"{', '.join(bad)} {'is' if len(bad) == 1 else 'are'} not finite, where the losses of training rows are: "
+            "look for values among the held-out rows that lie far outside those of the training rows.",
+            "data.source",
+        )
     for block in blocks(row):
         name = f"{block}discriminator"
         if abs(row.get(f"{name}_growth", 1.0)) < STILL or row[f"{block}logit_spread"] < 1e-6:
@@ -172,7 +187,8 @@ def _codes(row: Row, block: str, joint: bool) -> Iterator[Verdict]:
             f"Codes {_of(block)}lie {max(mean, spread):.3g} deviations of the prior away from it; take smaller steps.",
             rate,
         )
-    if spread < CLOSE:
+    # Class probabilities start out nearly equal, and have to find their categories first.
+    if spread < CLOSE and f"{block}dead_categories" not in row:
         yield Verdict(
             "codes-collapse",
             f"Codes {_of(block)}spread over {spread:.2g} of the prior's deviation: every row gets nearly the same "
@@ -184,7 +200,7 @@ def _codes(row: Row, block: str, joint: bool) -> Iterator[Verdict]:
 def _of_several(history: Sequence[Row], joint: bool) -> Iterator[Verdict]:
     """What is normal for a while and a fault when it lasts."""
     last = history[-LASTING:]
-    if len(last) < LASTING or last[0].get("step", 0) < WARM_UP or not all("r2" in row for row in last):
+    if _is_early(history) or not all("r2" in row for row in last):
         return
     pull = "adversarial.weight" if joint else "optimizer.generator.learning_rate"
     for block in blocks(last[-1]):
@@ -224,6 +240,34 @@ def _of_several(history: Sequence[Row], joint: bool) -> Iterator[Verdict]:
             f"Decoded codes explain {max(last[-1]['r2'], 0):.1%} of the variation in the data, no more than the mean "
             "row would; give reconstruction more weight or a higher rate.",
             "adversarial.weight" if joint else "optimizer.reconstruction.learning_rate",
+        )
+    for block in blocks(last[-1]):
+        if all(row.get(f"{block}told_apart", 0.0) > APART for row in last):
+            yield Verdict(
+                "far-from-prior",
+                f"For {len(last)} epochs a fresh classifier has told codes {_of(block)}from the prior, at last "
+                f"{last[-1][f'{block}told_apart']:.0%} of the time (50% is guessing); raise the adversary's part, or "
+                "train longer.",
+                pull,
+            )
+
+
+def _is_early(history: Sequence[Row]) -> bool:
+    """Whether the last epochs are too few, or began too soon, to judge what has to last."""
+    return len(history) < LASTING or history[-LASTING].get("step", 0) < WARM_UP
+
+
+def _of_the_first(history: Sequence[Row]) -> Iterator[Verdict]:
+    """What nobody could expect of the first steps, and what a run that ends with them has not reached."""
+    row = history[-1]
+    apart = max((row[f"{block}told_apart"] for block in blocks(row)), default=0.0)
+    if _is_early(history) and (apart > NOT_YET or row["r2"] < EXPLAINED):
+        told = f"codes are told from the prior {apart:.0%} of the time (50% is guessing), " if blocks(row) else ""
+        yield Verdict(
+            "too-early",
+            f"After {row.get('step', 0):,} steps {told}R2 is {row['r2']:.2f}; that is usual so soon, and no result: "
+            "train for more epochs.",
+            "epochs",
         )
 
 

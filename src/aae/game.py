@@ -477,7 +477,7 @@ class Game:
         self.model.train()
         if self.is_measured(epoch):
             row |= health.growth(self.model, self.norms)
-        row["score"] = score(row)
+            row["score"] = score(row)
         return row
 
 

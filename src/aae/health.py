@@ -27,6 +27,10 @@ GRADIENT_ROWS = 256
 """Rows behind the two gradients that are compared."""
 SURE = math.log(999)
 """A logit beyond this is an answer given with more than 99.9 % certainty."""
+DECIDED = 0.9
+"""Probability from which a row counts as given to a category."""
+NEAR_ONE_HOT = 0.2
+"""Root mean square distance, per coordinate, within which rows are one-hot under the discriminator's input noise."""
 
 Figures = dict[str, float]
 
@@ -166,7 +170,7 @@ def of_codes(real: Tensor, fake: Tensor) -> Figures:
     - `code_spread`: root of the codes' total variance over the prior's.
     - `code_rank`: effective rank of the codes' covariance over that of the prior's: exp of the entropy of the shares
       of variance along the principal axes (Roy & Vetterli 2007); 1 where the codes fill as many directions.
-    - `told_apart`: accuracy of a fresh classifier; see `told_apart`.
+    - `told_apart`: accuracy of a fresh classifier; see `told_apart`, and for one-hot rows `categories_told_apart`.
     - `dead_categories`, for a prior of one-hot rows: share of categories that get less than a tenth of their rows.
     """
     if not torch.isfinite(fake).all():
@@ -181,13 +185,13 @@ def of_codes(real: Tensor, fake: Tensor) -> Figures:
         "code_mean": fake.mean(0).abs().max().item(),
         "code_spread": (fake.var(0).sum() / real.var(0).sum().clamp_min(1e-12)).sqrt().item(),
         "code_rank": effective_rank(fake) / max(effective_rank(real), 1e-12),
-        "told_apart": told_apart(real, fake),
     }
-    counts = _categories(real * unit + centre)
-    if counts is not None:
-        chosen = torch.bincount((fake * unit + centre).argmax(1), minlength=len(counts))
-        figures["dead_categories"] = (chosen < 0.1 * counts).double().mean().item()
-    return figures
+    samples, codes = real * unit + centre, fake * unit + centre
+    if not are_categories(samples):
+        return figures | {"told_apart": told_apart(real, fake)}
+    wanted, chosen = (torch.bincount(z.argmax(1), minlength=z.shape[1]) for z in (samples, codes))
+    dead = (chosen < 0.1 * wanted).double().mean().item()
+    return figures | {"told_apart": categories_told_apart(samples, codes), "dead_categories": dead}
 
 
 def effective_rank(z: Tensor) -> float:
@@ -197,11 +201,28 @@ def effective_rank(z: Tensor) -> float:
     return torch.exp(-torch.xlogy(share, share).sum()).item()
 
 
-def _categories(real: Tensor) -> Tensor | None:
-    """How many of the one-hot rows `real` fall into each category; None for a prior that is not one-hot."""
-    if real.shape[1] < 2 or not torch.allclose(real.max(1).values, torch.ones(len(real), dtype=real.dtype)):
-        return None
-    return real.sum(0) if torch.allclose(real.abs().sum(1), torch.ones(len(real), dtype=real.dtype)) else None
+def are_categories(real: Tensor) -> bool:
+    """Whether prior samples [n, d] are one-hot rows, with or without the input noise that a discriminator is shown."""
+    if real.shape[1] < 2:
+        return False
+    nearest = nn.functional.one_hot(real.argmax(1), real.shape[1])
+    return (real - nearest).square().mean().sqrt().item() < NEAR_ONE_HOT
+
+
+def categories_told_apart(real: Tensor, fake: Tensor) -> float:
+    """`told_apart` for one-hot rows `real` and class probabilities `fake`, both [n, k], by what a code says.
+
+    The classifier sees the category of a row, or that it is undecided: no value above `DECIDED`. It answers as most of
+    the first half of the rows would have it, and is judged by the other half: 1/2 if the categories come as often in
+    both. Neighbours would tell 0.999 from 1 in almost every row, a difference that no smooth discriminator of an
+    encoder with a softmax can remove.
+    """
+    n, k = min(len(real), len(fake)), real.shape[1]
+    says = [torch.where(z.amax(1) > DECIDED, z.argmax(1), k)[:n] for z in (real, fake)]
+    seen = [torch.bincount(rows[: n // 2], minlength=k + 1) for rows in says]
+    means_fake = seen[1] > seen[0]
+    right = [(means_fake[rows[n // 2 :]] == (i == 1)).double().mean().item() for i, rows in enumerate(says)]
+    return sum(right) / 2
 
 
 def told_apart(real: Tensor, fake: Tensor) -> float:

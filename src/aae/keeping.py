@@ -63,11 +63,12 @@ def best_epoch(history: Sequence[Mapping[str, Any]]) -> int:
     """Index of the row with the highest score, the first of equal ones; 0 for an empty history.
 
     Of rows that score the same, as all do that score 0 before the codes begin to match, the one with the highest R2.
+    An epoch that was not measured has no score, and is never the best of some that were.
     """
 
     def rank(i: int) -> tuple[float, float]:
         r2 = history[i].get("r2", -math.inf)
-        return history[i].get("score", 0.0), r2 if math.isfinite(r2) else -math.inf
+        return history[i].get("score", -math.inf), r2 if math.isfinite(r2) else -math.inf
 
     return max(range(len(history)), key=rank, default=0)
 
