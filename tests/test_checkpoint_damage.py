@@ -190,6 +190,13 @@ def test_a_copy_that_is_one_save_behind_is_refreshed_silently_and_an_altered_one
         (run.path / name).unlink()
         assert_step(reopen(run), 2)
         assert (run.path / name).read_bytes() == newest[name]
+        (run.path / name).write_bytes(newest[name] + b" ")
+        with pytest.warns(
+            CheckpointWarning, match=f"{name} was not what had been saved; using .*step-000000002 instead"
+        ):
+            RunDirectory.open(run.path).load(repair=True)
+        assert (run.path / name).read_bytes() == newest[name]
+        assert_step(reopen(run), 2)
 
 
 def test_what_a_system_drops_into_a_folder_does_no_harm(run):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
+import io
 import json
 import os
 import re
@@ -21,6 +23,7 @@ import pytest
 from PIL import Image
 
 import aae
+from aae.checkpoint import CheckpointWarning
 from aae.cli import COMMANDS, main
 
 SMALL = ["--threads", "1", "--epochs", "2", "--batch-size", "128"] + [
@@ -47,7 +50,9 @@ def fails(capsys: pytest.CaptureFixture[str], code: int, *words: str | Path) -> 
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run made by the command, with its report."""
     path = tmp_path_factory.mktemp("cli") / "run"
-    assert run("train", "--out", path, "--quiet", *SMALL) == 0
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        assert run("train", "--out", path, *SMALL) == 0
+    (path.parent / "said.txt").write_text(said.getvalue())
     return path
 
 
@@ -110,6 +115,23 @@ def test_the_report_compares_and_does_not_train_twice(reported: Path) -> None:
     before = (reported / "baselines" / "vae" / "weights.safetensors").stat().st_mtime_ns
     assert run("report", reported, "--quiet") == 0
     assert (reported / "baselines" / "vae" / "weights.safetensors").stat().st_mtime_ns == before
+
+
+def test_each_baseline_has_its_own_name_in_the_lines(reported: Path) -> None:
+    lines = (reported.parent / "said.txt").read_text().splitlines()
+    titles = [line.partition(": epoch 2/2")[0] for line in lines if ": epoch 2/2" in line]
+    assert titles == ["training", "comparing: Autoencoder", "comparing: VAE"]
+
+
+def test_resume_puts_a_damaged_copy_right(reported: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(reported, copy, ignore=shutil.ignore_patterns("baselines", "figures"))
+    (copy / "weights.safetensors").write_bytes(b"spoilt")
+    with pytest.raises(aae.errors.RunError, match="aae resume"):
+        aae.Run.load(copy)
+    with pytest.warns(CheckpointWarning, match="weights.safetensors was not what had been saved"):
+        assert aae.resume(copy).finished
+    assert (copy / "weights.safetensors").read_bytes() == (reported / "weights.safetensors").read_bytes()
 
 
 def test_encode_decode_reconstruct_sample(reported: Path, tmp_path: Path, digits: aae.data.Dataset) -> None:

@@ -231,6 +231,15 @@ def test_ten_classes_are_further_apart_than_the_eight_of_okabe_and_ito():
     assert min(nearest([*plots.PALETTE, plots.UNLABELLED, "#FFFFFF"], v) for v in VISION) > 10
 
 
+def test_thirty_shades_are_all_different_and_begin_with_the_ten():
+    from aae.palette import shaded
+
+    shades = shaded()
+    assert shades[:10] == plots.PALETTE
+    assert len({*shades, plots.UNLABELLED}) == 31
+    assert shaded(("#1F1F7A",)) == ("#1F1F7A", "#8F8FBC", "#0F0F3D")
+
+
 def test_classes_have_their_own_colour_cycle_after_ten_and_unlabelled_is_grey():
     colours = plots.class_colours(np.arange(-1, 20))
     assert len(np.unique(colours, axis=0)) == 11

@@ -287,6 +287,11 @@ def test_an_array_with_gaps_is_a_table_if_one_says_so(tmp_path: Path) -> None:
     filled = run.impute(x)
     np.testing.assert_array_equal(filled[~np.isnan(x)], x[~np.isnan(x)])
     assert np.isfinite(filled).all()
+    new = x[1:9].copy()
+    new[:, 0] = np.nan  # a gap where training saw none, and no flag tells it from the mean
+    usual = np.where(np.arange(4) == 0, np.float64(run.spec.offset[0]), new)
+    np.testing.assert_array_equal(run.encode(new), run.encode(usual))
+    assert np.isfinite(run.impute(new)).all()
     assert (run.sample(20)[:, 3] == 2.5).all()  # a constant column comes back as it was
 
 

@@ -225,17 +225,18 @@ class RunDirectory:
                 remove(stale)
         remove(self.path / _CREATING)
 
-    def load(self) -> Checkpoint:
+    def load(self, repair: bool = False) -> Checkpoint:
         """The newest checkpoint that is whole. One that is damaged is passed over with a CheckpointWarning.
 
-        Puts the copies of weights and history in the run directory right where they are missing or a save behind.
-        Raises RunError when no good checkpoint is left, or for a copy that was altered.
+        Puts the copies of weights and history in the run directory right where they are missing or a save behind; with
+        `repair` also one that was altered, with a CheckpointWarning. Raises RunError when no good checkpoint is left,
+        and without `repair` for a copy that was altered: it may be what somebody means to use.
         """
         while True:
             folders, problems = self._folders(), list[str]()
             try:
                 checkpoint, files, used = self._newest_good(folders, problems)
-                self._check_copies(files, folders)
+                self._check_copies(files, folders, problems if repair else None)
                 break
             except RunError:
                 if self._folders() == folders:
@@ -256,10 +257,14 @@ class RunDirectory:
             raise RunError(f"no good checkpoint is left in {self.path}: {'; '.join(problems)}. Train again.")
         raise RunError(f"{self.path} has no checkpoint yet; let it train with `aae resume {self.path}`")
 
-    def _check_copies(self, files: Mapping[str, bytes], folders: list[Path]) -> None:
+    def _check_copies(self, files: Mapping[str, bytes], folders: list[Path], repaired: list[str] | None) -> None:
+        """Put copies right; `repaired`, if there is such a list, takes those that were altered."""
         for name in COPIES:
             path, wanted = self.path / name, files[name]
-            remedy = f"Delete it; the next command restores it from {self.path / 'checkpoints'}."
+            remedy = (
+                f"Delete it, and the next command restores it from {self.path / 'checkpoints'}; "
+                f"`aae resume {self.path}` does both."
+            )
             try:
                 found = sha256(read_plain(path))
             except FileNotFoundError:
@@ -269,7 +274,9 @@ class RunDirectory:
             if found == sha256(wanted):
                 continue
             if found and found not in self._known(name, folders):
-                raise RunError(f"{path} is not what was saved: it differs from every checkpoint's. {remedy}")
+                if repaired is None:
+                    raise RunError(f"{path} is not what was saved: it differs from every checkpoint's. {remedy}")
+                repaired.append(f"{path} was not what had been saved")
             self._restore(path, wanted)
 
     def _restore(self, path: Path, data: bytes) -> None:

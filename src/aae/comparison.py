@@ -104,10 +104,15 @@ def compare(run: Run, data: Dataset, *, split: str = "test", listener: Listener 
     found = [_pca(run, data, training, held)]
     baselines: tuple[tuple[Kind, str], ...] = (("autoencoder", "Autoencoder"), ("vae", "VAE"))
     for kind, name in baselines:
-        trained = _trained(run, untold, kind, listener)
+        trained = _trained(run, untold, kind, None if listener is None else _naming(listener, name))
         found.append(_of_run(trained, name, data, training, held, run.matched_prior))
     name = "AAE" if run.config.model.kind == "aae" else "this run"
     return [*found, _of_run(run, name, data, training, held, run.matched_prior)]
+
+
+def _naming(listener: Listener, name: str) -> Listener:
+    """The listener, told whose moments these are."""
+    return lambda moment: listener(dataclasses.replace(moment, of=name))
 
 
 def _trained(run: Run, data: Dataset, kind: Kind, listener: Listener | None) -> Run:

@@ -19,3 +19,15 @@ normal vision and for simulated protanopia, deuteranopia and tritanopia (CIE 197
 Machado, Oliveira and Fernandes, IEEE TVCG 15(6), 2009)."""
 
 UNLABELLED = "#B8B8B8"
+
+
+def shaded(hexes: tuple[str, ...] = PALETTE) -> tuple[str, ...]:
+    """The colours, each of them half way to white, and each half way to black: three times as many, all different.
+
+    For screens where a legend lists every class by itself, and a colour can be looked up by pointing at it.
+    """
+    return (*hexes, *(_mixed(colour, 255) for colour in hexes), *(_mixed(colour, 0) for colour in hexes))
+
+
+def _mixed(colour: str, with_: int) -> str:
+    return "#" + "".join(f"{(int(colour[i : i + 2], 16) + with_) // 2:02X}" for i in (1, 3, 5))

@@ -38,8 +38,8 @@ class Console:
         return self._following("training")
 
     def baselines(self) -> contextlib.AbstractContextManager[Listener | None]:
-        """A listener for the baselines that a report trains."""
-        return self._following("comparing with an autoencoder and a VAE")
+        """A listener for the baselines that a report trains, each of which says its own name."""
+        return self._following("comparing")
 
     def reproductions(self) -> contextlib.AbstractContextManager[Listener | None]:
         """A listener for runs one after another; set `title` to the name of each."""
@@ -55,15 +55,18 @@ class Console:
             return contextlib.nullcontext()
         return self._bar() if self.rich.is_terminal else self._lines()
 
+    def _title(self, moment: Moment) -> str:
+        return f"{self.title}: {moment.of}" if moment.of else self.title
+
     @contextlib.contextmanager
     def _lines(self) -> Iterator[Listener]:
         def listen(moment: Moment) -> None:
             every = max(1, moment.epochs // LINES)
             if moment.step == 1 and moment.row is None:  # the first epoch may take minutes
-                self.say(f"{self.title}: epoch 1/{moment.epochs}, {moment.steps:,} steps in all")
+                self.say(f"{self._title(moment)}: epoch 1/{moment.epochs}, {moment.steps:,} steps in all")
             if moment.row is not None and (moment.epoch % every == 0 or moment.epoch in (1, moment.epochs)):
                 said = f"{_losses(_train_losses(moment.row))}{_said(moment)}"
-                self.say(f"{self.title}: epoch {moment.epoch}/{moment.epochs}  {said}")
+                self.say(f"{self._title(moment)}: epoch {moment.epoch}/{moment.epochs}  {said}")
 
         yield listen
 
@@ -86,7 +89,9 @@ class Console:
                     looked = now
                     losses = _train_losses(moment.row) if moment.row else moment.losses()
                     said = f"epoch {moment.epoch}/{moment.epochs}  {_losses(losses)}{verdict}"
-                    bar.update(task, description=self.title, completed=moment.step, total=moment.steps, said=said)
+                    bar.update(
+                        task, description=self._title(moment), completed=moment.step, total=moment.steps, said=said
+                    )
 
             yield listen
 

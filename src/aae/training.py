@@ -155,8 +155,10 @@ def _begun(path: str | Path, group: Group | None) -> tuple[RunDirectory | Memory
     """
     if group is None:
         directory = RunDirectory.open(path)
-        return directory, directory.load() if directory.steps() else None
+        return directory, directory.load(repair=True) if directory.steps() else None
     opened = RunDirectory.open(path) if group.first else None
+    if opened is not None and opened.steps():
+        opened.load(repair=True)
     files = MemoryRun.of(opened).files() if opened is not None else {}
     sent = {name: group.sent(files.get(name, b"")) for name in group.same(lambda: list(files))}
     run = MemoryRun.from_files(sent)

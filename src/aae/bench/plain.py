@@ -107,16 +107,11 @@ def plain_loop(networks: Networks, rows: Tensor, batch: int, device: torch.devic
     return steps
 
 
-def pythae_loop(networks: Networks, rows: Tensor, batch: int, device: torch.device, latent: int = 2) -> Steps:
-    """Pythae's own trainer on the same networks: one joint step for all three, SGD. ImportError if it is missing."""
-    from pythae.data.datasets import BaseDataset
+def _pythae_model(networks: Networks, features: int, latent: int) -> Any:
+    """Pythae's adversarial autoencoder around these very networks."""
     from pythae.models import Adversarial_AE, Adversarial_AE_Config
     from pythae.models.base.base_utils import ModelOutput
     from pythae.models.nn import BaseDecoder, BaseDiscriminator, BaseEncoder
-    from pythae.trainers import AdversarialTrainer, AdversarialTrainerConfig
-    from pythae.trainers.training_callbacks import CallbackHandler
-
-    logging.getLogger("pythae").setLevel(logging.WARNING)
 
     class Encoder(BaseEncoder):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -143,9 +138,18 @@ def pythae_loop(networks: Networks, rows: Tensor, batch: int, device: torch.devi
         def forward(self, z: Tensor) -> Any:
             return ModelOutput(embedding=self.body(z).sigmoid())
 
-    size = (rows.shape[1],)
-    config = Adversarial_AE_Config(input_dim=size, latent_dim=latent, deterministic_posterior=True)
-    model = Adversarial_AE(config, Encoder(), Decoder(), Discriminator())
+    config = Adversarial_AE_Config(input_dim=(features,), latent_dim=latent, deterministic_posterior=True)
+    return Adversarial_AE(config, Encoder(), Decoder(), Discriminator())
+
+
+def pythae_loop(networks: Networks, rows: Tensor, batch: int, device: torch.device, latent: int = 2) -> Steps:
+    """Pythae's own trainer on the same networks: one joint step for all three, SGD. ImportError if it is missing."""
+    from pythae.data.datasets import BaseDataset
+    from pythae.trainers import AdversarialTrainer, AdversarialTrainerConfig
+    from pythae.trainers.training_callbacks import CallbackHandler
+
+    logging.getLogger("pythae").setLevel(logging.WARNING)
+    model = _pythae_model(networks, rows.shape[1], latent)
     rates = {"autoencoder_learning_rate": 1e-4, "discriminator_learning_rate": 1e-4}
     training = AdversarialTrainerConfig(
         output_dir=tempfile.mkdtemp(prefix="pythae-"),

@@ -86,13 +86,50 @@ def unused_by_prior(prior: Prior) -> dict[str, str]:
 
 def unused(config: Config) -> dict[str, str]:
     """Dotted names (or groups) of the settings that this model ignores, each with the reason."""
+    kind = config.model.kind
+    reasons = _unused_by_game(config) | _unused_by_shape(config) | _unused_by_networks(config)
+    reasons |= _unused_by_labels(config) | _unused_by_consistency(config)
+    if config.schedule != "steps":
+        reasons["schedule_epochs"] = "only schedule = steps uses it"
+    if kind == "plugin":  # whose model may use whatever it likes
+        kept = ("schedule_epochs", "data.label_seed", *(f"prior.{name}" for name in unused_by_prior(config.prior)))
+        reasons = {name: why for name, why in reasons.items() if name in kept}
+    else:
+        reasons["optimizer.other"] = "only phases of a model of your own (model.kind = plugin) use it"
+    if not plugged(config):
+        reasons["plugin"] = (
+            "nothing asks for it; set model.kind, model.network, prior.kind or reconstruction.loss to plugin"
+        )
+    for phase in typing.get_type_hints(Optimizers):
+        if getattr(config.optimizer, phase).kind != "sgd":
+            reasons[f"optimizer.{phase}.nesterov"] = "only kind = sgd uses it"
+    return reasons
+
+
+def _unused_by_game(config: Config) -> dict[str, str]:
+    """Of the discriminator and its game."""
     kind, reasons = config.model.kind, dict[str, str]()
     if kind not in WITH_DISCRIMINATOR:
         why = f"model.kind = {kind} has no discriminator"
         groups = ("model.discriminator", "adversarial", "optimizer.discriminator", "optimizer.generator")
         reasons.update(dict.fromkeys(groups, why))
-    if kind not in WITH_POSTERIOR:
-        reasons["model.posterior"] = f"model.kind = {kind} fixes the posterior"
+    if kind in WITH_DISCRIMINATOR and (kind != "aae" or config.adversarial.phases == "separate"):
+        why = "only adversarial.phases = joint uses it"
+        reasons.update(dict.fromkeys((f"adversarial.{k}" for k in ("balance", "weight", "final_weight")), why))
+    if config.adversarial.objective != "cross-entropy":
+        reasons["adversarial.label_smoothing"] = "only adversarial.objective = cross-entropy has labels"
+    if config.adversarial.gradient_penalty == 0:
+        reasons["adversarial.penalty"] = "adversarial.gradient_penalty is 0"
+    if kind in WITH_DISCRIMINATOR and kind != "aae":
+        reasons["adversarial.phases"] = f"model.kind = {kind} trains in separate phases, as in the paper"
+    if kind == "aae" and config.adversarial.phases == "joint":
+        reasons["optimizer.generator"] = "with adversarial.phases = joint the reconstruction optimizer takes the step"
+    return reasons
+
+
+def _unused_by_shape(config: Config) -> dict[str, str]:
+    """Of what the codes are held to, and by what."""
+    kind, reasons = config.model.kind, dict[str, str]()
     if kind == "autoencoder":
         reasons["prior"] = "a plain autoencoder has no prior"
     else:
@@ -107,6 +144,14 @@ def unused(config: Config) -> dict[str, str]:
         reasons["divergence.samples"] = f"model.kind = {kind} draws as many as there are rows in a step"
     elif config.prior.kind == "gaussian" and not config.prior.covariance:
         reasons["divergence.samples"] = "the divergence from an isotropic Gaussian has a closed form"
+    return reasons
+
+
+def _unused_by_networks(config: Config) -> dict[str, str]:
+    """Of the networks and the posterior."""
+    kind, reasons = config.model.kind, dict[str, str]()
+    if kind not in WITH_POSTERIOR:
+        reasons["model.posterior"] = f"model.kind = {kind} fixes the posterior"
     if kind not in WITH_POSTERIOR or config.model.posterior != "noise":
         reasons["model.posterior_noise"] = "only model.posterior = noise uses it"
     if config.model.network == "mlp":
@@ -119,19 +164,12 @@ def unused(config: Config) -> dict[str, str]:
         reasons["heads.distance"] = "heads.weight is 0"
     if config.model.init != "normal":
         reasons["model.init_std"] = "only model.init = normal uses it"
-    if config.schedule != "steps":
-        reasons["schedule_epochs"] = "only schedule = steps uses it"
-    if kind in WITH_DISCRIMINATOR and (kind != "aae" or config.adversarial.phases == "separate"):
-        why = "only adversarial.phases = joint uses it"
-        reasons.update(dict.fromkeys((f"adversarial.{k}" for k in ("balance", "weight", "final_weight")), why))
-    if config.adversarial.objective != "cross-entropy":
-        reasons["adversarial.label_smoothing"] = "only adversarial.objective = cross-entropy has labels"
-    if config.adversarial.gradient_penalty == 0:
-        reasons["adversarial.penalty"] = "adversarial.gradient_penalty is 0"
-    if kind in WITH_DISCRIMINATOR and kind != "aae":
-        reasons["adversarial.phases"] = f"model.kind = {kind} trains in separate phases, as in the paper"
-    if kind == "aae" and config.adversarial.phases == "joint":
-        reasons["optimizer.generator"] = "with adversarial.phases = joint the reconstruction optimizer takes the step"
+    return reasons
+
+
+def _unused_by_labels(config: Config) -> dict[str, str]:
+    """Of a few labels."""
+    kind, reasons = config.model.kind, dict[str, str]()
     if not learns_labels(config):
         reasons["data.labelled"] = f"model.kind = {kind} has no use for a few labels" + (
             " without prior.labels" if kind == "aae" else ""
@@ -141,21 +179,8 @@ def unused(config: Config) -> dict[str, str]:
             " with model.clusters" if config.model.clusters else ""
         )
         reasons["labelled_batch_size"] = reasons["optimizer.classification"] = why
-    reasons |= _unused_by_consistency(config)
     if config.data.labelled is None or not learns_labels(config):
         reasons["data.label_seed"] = "only data.labelled uses it"
-    if kind == "plugin":  # whose model may use whatever it likes
-        kept = ("schedule_epochs", "data.label_seed", *(f"prior.{name}" for name in unused_by_prior(config.prior)))
-        reasons = {name: why for name, why in reasons.items() if name in kept}
-    else:
-        reasons["optimizer.other"] = "only phases of a model of your own (model.kind = plugin) use it"
-    if not plugged(config):
-        reasons["plugin"] = (
-            "nothing asks for it; set model.kind, model.network, prior.kind or reconstruction.loss to plugin"
-        )
-    for phase in typing.get_type_hints(Optimizers):
-        if getattr(config.optimizer, phase).kind != "sgd":
-            reasons[f"optimizer.{phase}.nesterov"] = "only kind = sgd uses it"
     return reasons
 
 

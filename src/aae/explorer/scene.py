@@ -25,7 +25,7 @@ from aae.diagnosis import diagnose
 from aae.errors import DataError
 from aae.inference import Run
 from aae.page import KINDS, MEASURES
-from aae.palette import PALETTE, UNLABELLED
+from aae.palette import UNLABELLED, shaded
 from aae.storage import reading
 
 Array = np.ndarray
@@ -244,7 +244,7 @@ class Scene:
             "finds": self.finds,
             "found": list(run.class_names) if self.finds and run.class_names else None,
             "verdict": verdict_of(run.history, run.config),
-            "palette": [*PALETTE, UNLABELLED],
+            "palette": [*shaded(), UNLABELLED],
             "splits": list(SPLITS),
             "total": self.total,
             "shown": len(self.rows),

@@ -30,6 +30,8 @@ class Progress:
     row: Row | None = None
     verdict: Verdict | None = None
     """What the doctor says, at the end of every epoch; see `aae.diagnosis`."""
+    of: str = ""
+    """Which of several runs this is, where one command trains more than one."""
 
 
 Listener = Callable[[Progress], None]

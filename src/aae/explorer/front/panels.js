@@ -3,6 +3,7 @@
 
 const SPEAK = 700;  // ms between two things that a screen reader is told
 const FRAMES = 24;
+const NO_PIXELS = "Row, split, class and code of each; no pixels: `row` is an image's place in the data";
 const MEAN_OF = 256;  // most codes that a mean image is made of
 
 /** The decoded row, its code, and a slider for each coordinate of it. */
@@ -205,7 +206,7 @@ class SelectionCard {
     const mean = make("div", { id: "mean" });
     byId("selection-title").textContent = `${grouped(chosen.length)} points selected`;
     byId("selection").replaceChildren(bars, mean, make("p", {},
-      make("button", { onclick: () => this.csv(), disabled: !chosen.length }, "Save as CSV"), " ",
+      make("button", { onclick: () => this.csv(), disabled: !chosen.length, title: meta.image ? NO_PIXELS : "" }, "Save as CSV"), " ",
       make("button", { onclick: () => explorer.select(null) }, "Clear")));
     if (chosen.length) await this.mean(mean, chosen);
   }
