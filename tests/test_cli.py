@@ -260,6 +260,8 @@ def test_mistakes_with_a_run(reported: Path, tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "text.npz").write_text("no zip")
     assert "text.npz" in fails(capsys, 3, "decode", reported, tmp_path / "text.npz", "-o", tmp_path / "d.npz")
     assert "--out" in fails(capsys, 4, "train", "--out", reported, *SMALL)
+    for words in (("recommend", reported), ("train", "--data", reported, "--out", tmp_path / "new", *SMALL)):
+        assert "is the directory of a run, not data" in fails(capsys, 3, *words)
     assert not list(tmp_path.glob("[csd].npz"))
 
 

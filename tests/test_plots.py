@@ -231,6 +231,16 @@ def test_ten_classes_are_further_apart_than_the_eight_of_okabe_and_ito():
     assert min(nearest([*plots.PALETTE, plots.UNLABELLED, "#FFFFFF"], v) for v in VISION) > 10
 
 
+def test_legends_of_the_health_figure_cover_the_lines_behind_them():
+    names = ("told_apart", "accuracy_real", "accuracy_fake", "r2", "gradient_ratio")
+    figure = plots.health({"epoch": np.arange(1, 4)} | dict.fromkeys(names, np.array([0.9, 0.6, 0.5])))
+    for axes in figure.axes:
+        frame = axes.get_legend().get_frame()
+        assert axes.get_legend().get_frame_on()
+        assert frame.get_alpha() >= 0.9
+        assert frame.get_facecolor()[:3] == (1, 1, 1)
+
+
 def test_thirty_shades_are_all_different_and_begin_with_the_ten():
     from aae.palette import shaded
 

@@ -241,6 +241,11 @@ def _of_several(history: Sequence[Row], joint: bool) -> Iterator[Verdict]:
             "row would; give reconstruction more weight or a higher rate.",
             "adversarial.weight" if joint else "optimizer.reconstruction.learning_rate",
         )
+    yield from _far(last, pull)
+
+
+def _far(last: Sequence[Row], pull: str) -> Iterator[Verdict]:
+    """Codes that stay away from the prior, for whatever reason."""
     for block in blocks(last[-1]):
         if all(row.get(f"{block}told_apart", 0.0) > APART for row in last):
             yield Verdict(

@@ -152,6 +152,11 @@ def _file(path: Path, config: Data, needs_label: bool) -> Raw:
 
 def _folder(path: Path, config: Data, needs_label: bool) -> Raw:
     """A folder of images, a zarr store, or a data set that Hugging Face datasets wrote."""
+    if (path / "MANIFEST.json").is_file() and (path / "config.json").is_file():  # its figures are images, too
+        raise DataError(
+            f"--data {path}: is the directory of a run, not data; name the data itself, which may be what data.source "
+            "says in its config.json"
+        )
     if is_zarr(path):
         stored, labels, said = read_zarr(path)
         return dataclasses.replace(Raw.of(stored, labels, path.name), notes=said)

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from aae.config import Adversarial
-from aae.models import adversary
-from aae.networks import Discriminator, Encoder
+from aae.config import Adversarial, Config, DataSpec
+from aae.models import adversary, parts
+from aae.networks import Decoder, Discriminator, Encoder
 from aae.normalization import gathering
 from aae.objectives import wide
 from aae.phases import Batch, Losses
@@ -23,6 +23,21 @@ from aae.priors import Prior
 
 STYLE, CLASS = "style", "class"
 BLOCKS = (STYLE, CLASS)
+
+
+def networks(
+    config: Config, spec: DataSpec, classes: int, beside: int = 0
+) -> tuple[Encoder, Decoder, Discriminator, Discriminator]:
+    """New encoder of both blocks, decoder of codes and of `beside` values, and discriminators of style and class.
+
+    In this order, which decides their first weights.
+    """
+    return (
+        parts.encoder(config, spec, classes + config.model.latent),
+        parts.decoder(config, spec, beside=beside),
+        parts.discriminator(config, config.model.latent),
+        parts.discriminator(config, classes),
+    )
 
 
 def heads(output: Tensor, classes: int) -> tuple[Tensor, Tensor]:

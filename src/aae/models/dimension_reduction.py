@@ -67,10 +67,7 @@ class DimensionReduction(Model):
                 "set model.clusters to a number of clusters to find without them"
             )
         built = cls(
-            parts.encoder(config, spec, classes + model.latent),
-            parts.decoder(config, spec),
-            parts.discriminator(config, model.latent),
-            parts.discriminator(config, classes),
+            *blocks.networks(config, spec, classes),
             ClusterHeads(first_heads(classes, model.latent, config.heads)),
             priors.build(config.prior, model.latent),
             parts.reconstruction_error(config),

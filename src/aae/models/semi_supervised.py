@@ -58,10 +58,7 @@ class SemiSupervised(Model):
                 raise ConfigError(f"model.kind = {model.kind} needs labels, and {spec.name} has none")
             classes = len(spec.classes)
         built = cls(
-            parts.encoder(config, spec, classes + model.latent),
-            parts.decoder(config, spec, beside=classes),
-            parts.discriminator(config, model.latent),
-            parts.discriminator(config, classes),
+            *blocks.networks(config, spec, classes, beside=classes),
             priors.build(config.prior, model.latent),
             classes,
             parts.reconstruction_error(config),

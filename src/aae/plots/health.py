@@ -63,7 +63,7 @@ def health(history: Mapping[str, ArrayLike]) -> Figure:
         dress(axes, title, "epoch", label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.grid(color=INK, alpha=0.08, linewidth=0.6)
-        axes.legend(frameon=False, fontsize=8, labelcolor=INK)
+        axes.legend(facecolor="white", framealpha=0.9, edgecolor="none", fontsize=8, labelcolor=INK)
     return figure
 
 
