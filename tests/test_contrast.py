@@ -110,9 +110,14 @@ def test_what_cannot_be_compared(runs: list[aae.Run], tmp_path: Path, digits: Da
 def test_runs_of_different_data_are_not_paired(runs: list[aae.Run], tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     other = train(tiny(epochs=1), tmp_path / "other", data=rng.random((300, 8, 8)).astype(np.float32))
-    (other.path / "metrics.json").write_text((runs[0].path / "metrics.json").read_text())
+    numbers = json.loads((runs[0].path / "metrics.json").read_text())
+    (other.path / "metrics.json").write_text(json.dumps(numbers | {"rows": 60}))
     groups = contrast.configurations([runs[0], other])
     assert len(groups) == 2
     with pytest.raises(RunError, match="different data"):
         contrast.paired(*groups)
     assert [part.title for part in contrast.sections(groups)] == ["Runs", "Numbers"]
+    table = contrast.sections(groups)[1]
+    assert f"{numbers['rows']} or 60 rows" in table.notes[0]
+    assert "floor" in table.table[0]
+    assert not any(row[-2] for row in table.table[1:])  # floors of different data are not averaged

@@ -185,18 +185,19 @@ def _which(groups: Sequence[Configuration]) -> Section:
 
 
 def _table(groups: Sequence[Configuration]) -> Section:
-    rows = []
+    rows, alike = [], len({run.directory.data["fingerprint"] for g in groups for run in g.runs}) == 1
     for measure in MEASURES:
         values = [list(g.values(measure.key).values()) for g in groups]
         if not any(values):
             continue
         floors = [v for g in groups for v in g.values(f"{measure.key}_floor").values()]
-        floor = measure.text(float(np.mean(floors))) if floors else ""
+        floor = measure.text(float(np.mean(floors))) if floors and alike else ""
         rows.append((measure.name, *(_spread(measure, v) for v in values), floor, measure.meaning))
-    numbers = groups[0].numbers[0]
+    sizes = dict.fromkeys(str(numbers.get("rows", "?")) for g in groups for numbers in g.numbers)
     notes = [
-        f"{numbers.get('rows', '?')} rows of the {numbers.get('split')} split. Mean and standard deviation over seeds "
-        "(n - 1); a value without a deviation is one run. The floor is the mean of the runs' floors."
+        f"{' or '.join(sizes)} rows of the {groups[0].numbers[0].get('split')} split. Mean and standard deviation over "
+        "seeds (n - 1); a value without a deviation is one run. "
+        + ("The floor is the mean of the runs' floors." if alike else "Floors of different data have no mean.")
     ]
     return Section("Numbers", (("measure", *(g.name for g in groups), "floor", "what it is"), *rows), tuple(notes))
 
