@@ -438,3 +438,33 @@ def test_blame_of_pixels_has_the_shape_of_the_images() -> None:
     blame = detector.explain(odd)
     assert blame.shape == odd.shape
     assert np.unravel_index(blame.argmax(), blame.shape) == (0, 2, 1, 0)
+
+
+def test_a_class_is_held_still_under_what_the_rows_can_stand() -> None:
+    x = np.random.default_rng(0).random((40, 8, 8)).astype(np.float32)
+    y = np.arange(40) % 2
+    one = {"epochs": 1, "hidden": (8,), "random_state": 0}
+    images = aae.AAEClassifier(**one).fit(x, y).run_.config.consistency
+    assert (images.kind, images.shift) == ("moved", 1.0)
+    rows = aae.AAEClassifier(**one).fit(x.reshape(40, -1), y).run_
+    assert rows.config.consistency.kind == "adversarial"
+    scaled = (x.reshape(40, -1) - np.array(rows.spec.offset)) / np.array(rows.spec.scale)
+    assert rows.config.consistency.radius == pytest.approx(0.25 * np.sqrt(scaled.var(0).sum()), rel=1e-4)
+    off = aae.AAEClassifier(**one, settings={"consistency.kind": "none"}).fit(x, y).run_.config
+    assert off.consistency.kind == "none"
+    assert aae.AAECluster(2, **one).fit(x).run_.config.consistency.kind == "none"
+
+
+def test_of_the_settings_of_data_only_the_scaling_is_a_matter_of_fit(table: np.ndarray) -> None:
+    ranged = aae.AAE(epochs=1, settings={"data.scaling": "range"}).fit(table)
+    assert ranged.run_.spec.scaling == "range"
+    with pytest.raises(ConfigError, match=r"data\.hide.*how files are read"):
+        aae.AAE(settings={"data.hide": 0.2}).fit(table)
+
+
+@pytest.mark.parametrize(("shape", "network"), [((8, 8), "mlp"), ((32, 8), "conv"), ((3, 8, 8), "conv"), ((4,), "mlp")])
+def test_images_large_or_in_colour_are_convolved(shape: tuple[int, ...], network: str) -> None:
+    x = np.random.default_rng(0).random((20, *shape))
+    own = aae.AAE(epochs=1, hidden=(8,), random_state=0).fit(x)
+    assert own.run_.config.model.network == network
+    assert own.reconstruct(x).shape == x.shape

@@ -68,6 +68,7 @@ def test_what_the_recipes_are_called() -> None:
         "mnist-2d-mixture-labels",
         "mnist-2d-swiss-roll-labels",
         "table-8d-gaussian",
+        "images-2d-uniform",
         "mnist-8d-gaussian",
         "mnist-style",
         "mnist-clusters-16",

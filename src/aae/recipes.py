@@ -157,6 +157,18 @@ def table_8d_gaussian() -> Config:
     )
 
 
+def images_2d_uniform() -> Config:
+    """Images of any size, grey or in colour (--data FOLDER): convolutions, 2-D uniform codes, weights as in auto."""
+    base = auto()
+    return dataclasses.replace(
+        base,
+        recipe="images-2d-uniform",
+        threads=0,  # convolutions gain from every one
+        data=Data(source="images"),
+        model=dataclasses.replace(base.model, network="auto", encoder=(256,), decoder=(256,)),
+    )
+
+
 def mnist_8d_gaussian() -> Config:
     """MNIST on an 8-D Gaussian prior of deviation 5, the paper's recipe for its likelihood table (section 3)."""
     return _paper(
@@ -355,6 +367,7 @@ RECIPES: dict[str, Callable[[], Config]] = {
     "mnist-2d-mixture-labels": mnist_2d_mixture_labels,
     "mnist-2d-swiss-roll-labels": mnist_2d_swiss_roll_labels,
     "table-8d-gaussian": table_8d_gaussian,
+    "images-2d-uniform": images_2d_uniform,
     "mnist-8d-gaussian": mnist_8d_gaussian,
     "mnist-style": mnist_style,
     "mnist-clusters-16": mnist_clusters_16,

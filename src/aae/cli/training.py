@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,9 +151,18 @@ def base_of(arguments: list[str]) -> tuple[Config, list[str]]:
 
 
 def _recipe_for(source: str | None) -> str:
-    if source is not None and source.lower().endswith(TABLE_FILES):
+    if source is None or source == "digits":
+        return recipes.DEFAULT
+    if source == "mnist":
+        return "mnist-2d-uniform"
+    if source.lower().endswith(TABLE_FILES):
         return "table-8d-gaussian"
-    return "mnist-2d-uniform" if source == "mnist" else recipes.DEFAULT
+    if os.path.isdir(os.path.expanduser(source)):
+        from aae.data.sources import kind_of_folder
+
+        by_kind = {"images": "images-2d-uniform", "table": "table-8d-gaussian", "array": "auto"}
+        return by_kind[kind_of_folder(Path(source).expanduser())]
+    return recipes.DEFAULT
 
 
 def _value(arguments: list[str], *names: str) -> str | None:

@@ -169,6 +169,14 @@ def is_saved_dataset(folder: Path) -> bool:
     return (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
 
 
+def saved_images(folder: Path) -> bool:
+    """Whether what `save_to_disk` wrote describes a column of images."""
+    described = [*folder.glob("dataset_info.json"), *folder.glob("*/dataset_info.json")]
+    features = [_json(file).get("features") for file in described]
+    kinds = [f.get("_type") for own in features if isinstance(own, dict) for f in own.values() if isinstance(f, dict)]
+    return "Image" in kinds
+
+
 def read_saved(folder: Path, size: int | None) -> tuple[Table | Array, Table, int]:
     """Images [n, h, w(, c)] or a table, every column that is no image, and how many rows at the end are test rows."""
     splits = ["."]

@@ -7,14 +7,14 @@ import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aae.config import Data
 from aae.data.arrays import npz_names, npz_parts, read_npy, read_npz
-from aae.data.containers import is_saved_dataset, read_h5ad, read_hdf5, read_saved, sparse
+from aae.data.containers import is_saved_dataset, read_h5ad, read_hdf5, read_saved, saved_images, sparse
 from aae.data.csvs import read_csv
 from aae.data.files import expand
 from aae.data.frames import FILES as ARROW_TABLES
@@ -124,6 +124,13 @@ def _digits() -> Raw:
     return Raw("digits", x, y, DIGITS, limits=(0.0, 16.0))
 
 
+def kind_of_folder(path: Path) -> Literal["images", "table", "array"]:
+    """What a folder holds, by its own description: nothing of the data is read."""
+    if is_zarr(path):
+        return "array"
+    return "table" if is_saved_dataset(path) and not saved_images(path) else "images"
+
+
 def _file(path: Path, config: Data, needs_label: bool) -> Raw:
     suffix = path.suffix.lower()
     if path.is_dir():
@@ -184,6 +191,8 @@ def _idx(path: Path, axes: int) -> Raw:
 def _nothing_at(path: Path) -> str:
     if str(path) == "table":  # what the recipe of tables has in place of a file
         return "--data: name the file of the table, such as --data table.csv"
+    if str(path) == "images":
+        return "--data: name the folder of the images, such as --data photos"
     if path.suffix.lower() in KNOWN or len(path.parts) > 1:
         return f"--data {path}: no such file"
     near = difflib.get_close_matches(str(path).lower(), NAMES, n=1, cutoff=0.5)

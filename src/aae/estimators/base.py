@@ -45,6 +45,9 @@ class Estimator(BaseEstimator):
     _fewest_to_hold_out: ClassVar[int] = 50
     """With fewer rows than this all of them train: a handful of held-out rows measures little, and costs much."""
 
+    _longer = 1
+    """Times the passes that `sizes` gives by the number of rows."""
+
     _: KW_ONLY
     hidden: Any = "auto"
     epochs: Any = "auto"
@@ -122,8 +125,8 @@ class Estimator(BaseEstimator):
         """The prior's settings; None for a model without one."""
         return None
 
-    def _more(self) -> Mapping[str, Any]:
-        """Groups of settings beyond those that every estimator sets."""
+    def _more(self, data: Dataset) -> Mapping[str, Any]:
+        """Groups of settings beyond those that every estimator sets; `data` is what it is fitted to."""
         return {}
 
     def _held_out(self, rows: int) -> int:
@@ -161,10 +164,11 @@ class Estimator(BaseEstimator):
             parameters,
             self._kind,
             len(data.splits.train),
-            data.spec.features,
+            data.spec,
             (seed + done) % 2**31,
             self._prior(),
-            self._more(),
+            self._more(data),
+            self._longer,
         )
         if start is not None:
             config = _same_networks(config, parameters, start)

@@ -16,7 +16,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from aae.config import Corruption, Optimizer, Prior
+from aae.config import Consistency, Corruption, Optimizer, Prior
+from aae.data import Dataset, Scaling
 from aae.data.layout import numbers
 from aae.errors import ConfigError, DataError
 from aae.estimators.inputs import checked, checked_pair, class_codes
@@ -25,6 +26,13 @@ from aae.estimators.settings import blocks, prior_of, whole
 from aae.inference import Run
 
 Array = NDArray[Any]
+
+CHANGE = 0.25
+"""Length of the change that a class is to stand, as a share of a row's usual distance from the mean row."""
+SHIFT = 1 / 14
+"""Most of its side by which an image is shifted; one pixel at the least."""
+MOST_ROWS = 20_000
+"""As many rows as these say well enough how far rows lie from the mean row."""
 
 
 class Styled(Codes):
@@ -64,7 +72,7 @@ class Styled(Codes):
     def _prior(self) -> Prior:
         return prior_of(self.get_params(deep=False)["prior"], Prior("gaussian", 1.0))
 
-    def _more(self) -> Mapping[str, Any]:
+    def _more(self, data: Dataset) -> Mapping[str, Any]:
         return blocks()
 
 
@@ -81,12 +89,17 @@ class AAEClassifier(ClassifierMixin, Styled):
         within 1 to 10, so that the class has something left to say. The other parameters are those of `AAE`;
         `validation_fraction` is 0, so that no label is held out.
 
+    The class is held still under small changes (`consistency`, docs/classes.md): rows in the direction that changes it
+    most, by `CHANGE` of a row's usual distance from the mean row; images are turned, zoomed, and shifted by `SHIFT` of
+    their side. Where the class depends on where things lie, leave it out: `settings={"consistency.kind": "none"}`.
+
     Attributes
     ----------
     classes_ : the classes, sorted. The others are those of `AAE`.
     """
 
     _kind = "semi-supervised"
+    _longer = 2  # classes that rows spread from a few labels are still settling when a reconstruction no longer gains
 
     n_components: Any = "auto"
     _: KW_ONLY
@@ -95,9 +108,13 @@ class AAEClassifier(ClassifierMixin, Styled):
 
     classes_: Array = field(init=False)
 
-    def _more(self) -> Mapping[str, Any]:
+    def _more(self, data: Dataset) -> Mapping[str, Any]:
         # Noise on the rows is what makes fifty labels go further: rows near a labelled one get its class.
-        return blocks(Optimizer("adam", learning_rate=5e-3)) | {"corruption": Corruption(noise=0.3)}
+        noise = {"corruption": Corruption(noise=0.3)}
+        rate = Optimizer("adam", learning_rate=5e-3)
+        if "consistency.kind" in (self.settings or {}):
+            return blocks(rate) | noise
+        return blocks(rate, rate) | noise | {"consistency": _consistency(data)}
 
     def fit(self, X: Any, y: Any) -> Self:  # type: ignore[override]  # labels are what it learns from
         """Train on the rows of X and the labels y [n], -1 for an unlabelled row.
@@ -203,7 +220,9 @@ class AAECluster(ClusterMixin, Styled):
         shared = self.get_params(deep=False)
         first = AAEClassifier(**{name: shared[name] for name in AAEClassifier().get_params(deep=False)})
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        first.set_params(random_state=seed, warm_start=False)
+        still = {"consistency.kind": "none"} | dict(self.settings or {})  # there is no unlabelled row to gain from it
+        first.set_params(random_state=seed, warm_start=False, settings=still)
+        first._longer = 1
         plain = Autoencoder(
             **{name: value for name, value in first.get_params(deep=False).items() if name != "prior"}
         ).set_params(n_components=min(10, max(2, math.prod(x.shape[1:]) // 2)), settings=None)
@@ -240,6 +259,15 @@ class AAECluster(ClusterMixin, Styled):
         if chosen.dtype.kind not in "iu" or bool(((chosen < 0) | (chosen > most)).any()):
             raise DataError(f"clusters are 0 to {most}, got {y!r}")
         return self.cluster_heads_[chosen]
+
+
+def _consistency(data: Dataset) -> Consistency:
+    """What the class of a row is to stand: movements of an image, the worst small step of any other row."""
+    if data.spec.is_image:
+        return Consistency("moved", shift=max(1.0, SHIFT * min(data.spec.shape[-2:])))
+    rows = Scaling(data.spec).apply(data.x[data.splits.train[:MOST_ROWS]]).numpy()
+    distance = float(np.sqrt(rows.var(axis=0, dtype=np.float64).sum()))
+    return Consistency("adversarial", radius=max(CHANGE * distance, 1e-3))
 
 
 def heads_of(run: Run) -> int:

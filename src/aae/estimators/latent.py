@@ -12,6 +12,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from aae.config import Prior, Reconstruction
+from aae.data import Dataset
 from aae.errors import ConfigError
 from aae.estimators.base import Estimator
 from aae.estimators.settings import adversarial, prior_of, whole
@@ -95,7 +96,7 @@ class AAE(Sampled, Codes):
             raise ConfigError("prior.labels = True needs classes, which AAE does not take; train with aae.train")
         return found
 
-    def _more(self) -> Mapping[str, Any]:
+    def _more(self, data: Dataset) -> Mapping[str, Any]:
         return adversarial()
 
 
@@ -128,5 +129,5 @@ class VAE(Sampled, Codes):
     def _prior(self) -> Prior:
         return Prior("gaussian", self.prior_scale)
 
-    def _more(self) -> Mapping[str, Any]:
+    def _more(self, data: Dataset) -> Mapping[str, Any]:
         return {"reconstruction": Reconstruction("gaussian", "sum")}

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from aae.anomaly import EVIDENCE, Usual, combined, limit, middle, raw_evidence, residuals, spread_of, whitening
 from aae.config import Prior
-from aae.data import original
+from aae.data import Dataset, original
 from aae.errors import ConfigError
 from aae.estimators.base import Estimator
 from aae.estimators.inputs import checked
@@ -136,7 +136,7 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
     def _prior(self) -> Prior:
         return prior_of(self.prior, Prior("gaussian", 1.0))
 
-    def _more(self) -> Mapping[str, Any]:
+    def _more(self, data: Dataset) -> Mapping[str, Any]:
         return adversarial()
 
     def _raw(self, run: Run, x: Array) -> Array:

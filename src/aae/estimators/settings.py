@@ -9,11 +9,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from aae.config import Adversarial, Config, Model, Optimizer, Optimizers, Prior, check, flatten, from_dict, replace
+from aae.config import (
+    Adversarial,
+    Config,
+    DataSpec,
+    Model,
+    Optimizer,
+    Optimizers,
+    Prior,
+    check,
+    flatten,
+    from_dict,
+    replace,
+)
 from aae.data import MEMORY
 from aae.errors import ConfigError
 from aae.priors.files import CLOUDS, PICTURES, pack
 from aae.priors.given import Points
+from aae.recommend import LARGE_SIDE
 
 PARAMETERS = {
     "model.kind": "the class of the estimator",
@@ -84,14 +97,15 @@ def adversarial() -> dict[str, Any]:
     }
 
 
-def blocks(classification: Optimizer | None = None) -> dict[str, Any]:
-    """The game of the models whose code is a class beside a style, with the optimizer of what labels teach."""
+def blocks(classification: Optimizer | None = None, consistency: Optimizer | None = None) -> dict[str, Any]:
+    """The game of the models whose code is a class beside a style, with the optimizers of what teaches the class."""
     return {
         "adversarial": Adversarial(input_noise=0.05, gradient_penalty=0.02),
         "optimizer": Optimizers(
             discriminator=Optimizer("adam", learning_rate=1e-3, momentum=0.5),
             generator=Optimizer("adam", learning_rate=1e-3, momentum=0.5),
             classification=classification or Optimizer(),
+            consistency=consistency or Optimizer(),
         ),
     }
 
@@ -100,16 +114,18 @@ def configure(
     parameters: Mapping[str, Any],
     kind: str,
     rows: int,
-    features: int,
+    spec: DataSpec,
     seed: int,
     prior: Prior | None = None,
     more: Mapping[str, Any] | None = None,
+    longer: int = 1,
 ) -> Config:
-    """The Config of a fit to `rows` training rows of `features` values.
+    """The Config of a fit to `rows` training rows.
 
+    Images in colour, or of `LARGE_SIDE` pixels and more, are convolved; of smaller ones dense layers learn as much.
     ConfigError that names the parameter or setting for a value that cannot be.
     """
-    chosen, hidden = sizes(rows, features), parameters["hidden"]
+    chosen, hidden = sizes(rows, spec.features), parameters["hidden"]
     if isinstance(hidden, str) and hidden == "auto":
         hidden = chosen.hidden
     if not isinstance(hidden, Sequence) or isinstance(hidden, str):
@@ -117,9 +133,12 @@ def configure(
             f"hidden must be 'auto' or the widths of the hidden layers, such as (256, 256); got {hidden!r}"
         )
     width = max((*hidden, 1))
+    channels = spec.shape[0] if len(spec.shape) == 3 else 1
+    convolved = spec.is_image and (channels > 1 or max(spec.shape[-2:]) >= LARGE_SIDE)
     model = Model(
         kind=kind,  # type: ignore[arg-type]
         latent=whole(parameters["n_components"], "n_components"),
+        network="conv" if convolved else "mlp",
         encoder=_widths(hidden),
         decoder=_widths(hidden),
     )
@@ -129,7 +148,7 @@ def configure(
         model = replace(model, {"discriminator": _widths(chosen.hidden)})
     base = Config(
         recipe=f"estimator-{kind}",
-        epochs=_auto(parameters["epochs"], chosen.epochs, "epochs"),
+        epochs=_auto(parameters["epochs"], longer * chosen.epochs, "epochs"),
         batch_size=min(_auto(parameters["batch_size"], chosen.batch_size, "batch_size"), rows),
         seed=seed,
         schedule="linear",
