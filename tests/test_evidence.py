@@ -126,6 +126,15 @@ def test_the_map_of_cells_shows_what_the_numbers_say(wrap, latent):
         assert found.ratio.max() == pytest.approx((cells.counts / len(codes) / cells.probability).max())
 
 
+def test_codes_far_beyond_any_prior_lie_in_no_cell():
+    """As an encoder gives them for a row of 1e30; a warning would be an error here."""
+    stick = Yardstick(uniform(2), 200)
+    far = np.array([[1e30, 0.1], [-1e30, 1e30], [0.1, 0.1]])
+    assert stick.cell_map(far).at(far).tolist()[:2] == [-1, -1]
+    assert stick.cell_map(far).at(far)[2] >= 0
+    assert stick.cells(far)[0].counts.sum() == 1
+
+
 @pytest.mark.parametrize("kind", ["uniform", "gaussian", "ring"])
 def test_a_point_lies_in_the_polygon_of_its_cell(kind):
     prior = priors.build(Settings(kind, 2.0), 2)

@@ -123,6 +123,8 @@ def test_there_and_back(trained: aae.Run, digits: Dataset, stand_in: StandIn, ap
 def test_a_repository_that_is_not_there_or_damaged(trained: aae.Run, stand_in: StandIn, api: Any) -> None:
     with pytest.raises(hub.HubError, match="cannot fetch no/such"):
         aae.Run.from_hub("no/such", api=api)
+    with pytest.raises(hub.HubError, match="there is no folder /no/such"):
+        aae.Run.from_hub("/no/such", api=api)
     trained.push_to_hub("somebody/digits", api=api)
     name = next(n for n in stand_in.files if n.endswith("/weights.safetensors"))
     stand_in.files[name] = stand_in.files[name][:-8]

@@ -128,7 +128,7 @@ class Yardstick:
     def _mapped_cell(self, points: Array) -> Array:
         unit = self.unit(points)
         inside = np.all((unit >= 0) & (unit <= 1), axis=1)
-        index = np.clip((unit * self.bins).astype(np.int64), 0, self.bins - 1)
+        index = np.clip(unit * self.bins, 0, self.bins - 1).astype(np.int64)  # codes far away have no such number
         flat = np.ravel_multi_index(tuple(index.T), (self.bins,) * unit.shape[1])
         return np.where(inside, flat, -1)
 

@@ -97,6 +97,8 @@ def pull(
     with tempfile.TemporaryDirectory() as parent:
         if Path(repo).is_dir():
             fetched = Path(repo)
+        elif repo.startswith(("/", ".", "~")):  # no name of a repository does
+            raise HubError(f"there is no folder {repo}; give one that holds a run, or a repository as user/name")
         else:
             fetched, library = Path(parent) / "fetched", _library()
             with _speaking(f"cannot fetch {repo}"):
