@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from conftest import tiny
 
 import aae
 from aae.config import Config, Data, replace
-from aae.data import Dataset, dataset, load
+from aae.data import Dataset, arrays, dataset, load, streaming
 from aae.distributed import Group, processes
 from aae.errors import AAEError
 from aae.game import Game
@@ -57,6 +58,7 @@ VARIANTS = {
     "wae-mmd": tiny(model__kind="wae-mmd", prior__kind="gaussian", batch_size=33),
     "vae-mixture": tiny(model__kind="vae", prior__kind="mixture", divergence__samples=3),
     "vae": tiny(model__kind="vae", prior__kind="gaussian"),
+    "mapped": tiny(data__source="mapped.npy", data__layout="vectors"),
     "gaps": tiny(data__hide=0.2),
     "gaps-sum": tiny(data__hide=0.2, reconstruction__reduction="sum"),
 }
@@ -74,7 +76,21 @@ def table(config: Data) -> Dataset:
 rows = functools.cache(load)
 
 
+@functools.cache
+def mapped(config: Data) -> Dataset:
+    """Rows that stay in their file, in blocks so small that an epoch has many."""
+    streaming.BLOCK, streaming.WINDOW, arrays.MAPPED_FROM = 16, 4, 1
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / config.source
+        np.save(path, np.random.default_rng(0).random((700, 12), dtype=np.float32))
+        data = load(dataclasses.replace(config, source=str(path)))
+    assert data.file is not None
+    return data
+
+
 def data_for(config: Config) -> Dataset:
+    if config.data.source == "mapped.npy":
+        return mapped(config.data)
     return table(config.data) if config.data.hide else rows(config.data)
 
 

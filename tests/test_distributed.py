@@ -27,7 +27,7 @@ from aae.errors import ConfigError, Interrupted, ProcessLost
 from aae.phases import Batch
 
 WORKER = str(TESTS / "distributed_worker.py")
-QUICK = {"aae-33-rows": 100, "joint-balanced": 25, "few-labels": 10, "gaps": 10}
+QUICK = {"aae-33-rows": 100, "joint-balanced": 25, "few-labels": 10, "mapped": 12, "gaps": 10}
 """Variants of distributed_worker.py, and how many steps they train."""
 CLOCK = ("seconds", "samples_per_second")
 TOLERANCE = 1e-6

@@ -27,6 +27,8 @@ from aae.training import check_same_data
 
 Array = np.ndarray
 SPLITS = ("train", "validation", "test")
+MEASURED_BYTES = 64 << 20
+"""Most bytes of rows, in float32, that are measured of each split of a file that is mapped."""
 NEIGHBOURS, NEIGHBOURHOOD = 5, 12
 """Neighbours that vote on a class, and those that trustworthiness and continuity look at."""
 
@@ -51,6 +53,8 @@ def rows_of(data: Dataset, split: str) -> Rows:
     chosen = getattr(data.splits, split)
     if len(chosen) == 0:
         raise DataError(f"the {split} split of {data.spec.name} is empty; choose another, or set data.{split} above 0")
+    if data.file is not None:  # shuffled, so the first ones will do
+        chosen = chosen[: max(1000, MEASURED_BYTES // (4 * data.spec.features))]
     x = original(data.x[chosen], data.spec)
     told = None if data.conditions is None else data.conditions[chosen].numpy()
     return Rows(x, None if data.y is None else data.y[chosen].numpy(), told)

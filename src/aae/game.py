@@ -24,7 +24,7 @@ from aae.checkpoint import Checkpoint, RunDirectory
 from aae.config import Config, with_classification
 from aae.corruption import spoilt
 from aae.data import Dataset, Scaling
-from aae.data.streaming import block_order, release
+from aae.data.streaming import Looks, block_order
 from aae.diagnosis import score
 from aae.distributed import Group
 from aae.errors import ConfigError, TrainingError
@@ -42,8 +42,6 @@ HELD_OUT_ROWS = 2000
 """Rows of the validation and test splits behind the loss curves; the splits are shuffled, so the first ones will do."""
 FRAMES, FRAME_ROWS = 60, 1500
 """Most pictures in the animation of the latent space, and most codes in each."""
-GIVEN_BACK = 16_384
-"""Rows after which the memory of a mapped file is given back."""
 
 Row = dict[str, Any]
 
@@ -216,10 +214,20 @@ class Game:
         fits = self.data.x.nbytes < free // 2  # the other half is for the networks and what a step needs
         return self.data.x.to(self.device) if fits else self.data.x
 
+    @cached_property
+    def looks(self) -> Looks:
+        return Looks(self.data.file, self.data.x[:1].nbytes)
+
+    def given(self, rows: Tensor) -> Tensor:
+        """Rows by index, in original units, on the device."""
+        found = self.resident[rows.to(self.resident.device)].to(self.device)
+        self.looks.at(len(rows))
+        return found
+
     def batch(self, rows: Tensor, generator: torch.Generator) -> Batch:
         """Rows by index, scaled on the device."""
         labels = None if self.labels is None else self.labels[rows.to(self.labels.device)].to(self.device)
-        given, hide = self.resident[rows.to(self.resident.device)].to(self.device), self.config.data.hide
+        given, hide = self.given(rows), self.config.data.hide
         x, known, progress = self.scaling.apply(given), self.scaling.known(given), self.step / self.steps
         told = None if self.conditions is None else self.conditions[rows.to(self.conditions.device)]
         if hide == 0:
@@ -286,8 +294,6 @@ class Game:
         self.step += 1
         if self.average is not None:
             self.average.update(self.step)
-        if self.data.file is not None and self.step * self.config.batch_size % GIVEN_BACK < self.config.batch_size:
-            release(self.data.file)
 
     def set_rates(self) -> None:
         """Give the optimizers the learning rates of this step; in place where a rate is a tensor."""
@@ -353,7 +359,10 @@ class Game:
         """
         shuffle = np.random.Generator(np.random.PCG64([self.config.seed, epoch]))
         rows = self.data.splits.train
-        chosen = shuffle.permutation(rows) if self.data.file is None else block_order(rows, shuffle)
+        if self.data.file is None:
+            chosen = shuffle.permutation(rows)
+        else:
+            chosen = block_order(rows, shuffle, self.data.x[:1].nbytes)
         return torch.from_numpy(chosen).to(self.resident.device)
 
     @torch.no_grad()
@@ -379,7 +388,7 @@ class Game:
         splits = self.data.splits
         rows = splits.validation if len(splits.validation) >= health.FEWEST_ROWS else splits.train
         batch = self.batch(torch.from_numpy(rows[: health.ROWS]), generator)
-        some = self.scaling.apply(self.data.x[torch.from_numpy(splits.train[:HELD_OUT_ROWS])].to(self.device))
+        some = self.scaling.apply(self.given(torch.from_numpy(splits.train[:HELD_OUT_ROWS])))
         relative = self.config.adversarial.objective == "wasserstein"
         return health.measure(self.model, batch, some.mean(0), precision, relative)
 

@@ -25,6 +25,7 @@ from aae.config import Config, DataSpec, from_dict
 from aae.data import Dataset, Scaling, Table
 from aae.data.frames import from_frame, is_frame, like
 from aae.data.layout import LARGEST, numbers
+from aae.data.streaming import mapped, pieces
 from aae.data.table_scaling import drawn_between, scaled_bounds
 from aae.data.tables import untyped
 from aae.diagnosis import Verdict, diagnose
@@ -180,6 +181,12 @@ class Run:
 
         Raises DataError, naming row and column, for rows of the wrong shape or with values that are not finite.
         """
+        given: Any = x
+        if isinstance(given, Table) and given.store is not None and self.spec.columns:
+            x = given = data_module.rows(given, self.spec).numpy()
+        if isinstance(given, np.ndarray) and mapped(given) is not None and not sample:
+            codes = [self._blocks(self.model.encode, self._scaled(given[part])) for part in pieces(given)]
+            return np.concatenate(codes)
         rows = self._scaled(x)
         if sample and self.model.stochastic:
             generator = torch.Generator(self.device).manual_seed(seed)

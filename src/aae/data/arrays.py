@@ -101,6 +101,17 @@ def _member(members: list[zipfile.ZipInfo], keys: tuple[str, ...], path: Path) -
     return found[0] if found else None
 
 
+def header_of(stream: IO[bytes], size: int, where: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Type and shape of an array in .npy form that fills `size` bytes; DataError if it would not."""
+    dtype, _, shape, _ = _header(stream, size, where)
+    return dtype, shape
+
+
+def read_member(stream: IO[bytes], size: int, where: str) -> Array:
+    """The array in .npy form that fills the `size` bytes of `stream`; DataError as for `read_npy`."""
+    return _read_array(stream, size, where)
+
+
 def _unzip(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> Array:
     where = f"{path}: array {member.filename[:-4]}"
     if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

@@ -16,7 +16,7 @@ from aae.errors import DataError
 
 Array = NDArray[Any]
 
-FILES = (".parquet", ".feather", ".arrow")
+FILES = (".feather", ".arrow")
 FRAMES = ("pandas", "polars", "pyarrow", "modin", "cudf")
 
 
@@ -92,15 +92,12 @@ def _objects(items: list[Any], where: str) -> Cells:
 
 
 def read_arrow(path: Path) -> Table:
-    """The table in a Parquet or Feather file; DataError if it is damaged."""
+    """The table in a Feather file; DataError if it is damaged. Of Parquet see `aae.data.parquet`."""
     pa = wanted("pyarrow", "tables", f"--data {path}")
     with reading(path):
         path.open("rb").close()
     try:
-        if path.suffix.lower() == ".parquet":
-            found = wanted("pyarrow.parquet", "tables", f"--data {path}").read_table(path, use_threads=False)
-        else:
-            found = wanted("pyarrow.feather", "tables", f"--data {path}").read_table(path, use_threads=False)
+        found = wanted("pyarrow.feather", "tables", f"--data {path}").read_table(path, use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as {path.suffix[1:]} ({_short(error)}); write it again") from None
     return from_frame(found, str(path))

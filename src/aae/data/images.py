@@ -153,7 +153,7 @@ def _opener(path: Path) -> Callable[[], Any]:
 
 def decoded(sources: Sequence[Callable[[], Any]], names: Sequence[str], size: int | None) -> NDArray[np.uint8]:
     """Images from paths or open files to one array of bytes: [n, h, w] if all are grey, else [n, h, w, 3 or 4]."""
-    shapes = [_header(source(), name) for source, name in zip(sources, names, strict=True)]
+    shapes = [header(source(), name) for source, name in zip(sources, names, strict=True)]
     mode = max((mode for mode, _ in shapes), key=lambda m: CHANNELS[m])
     sizes = {shape for _, shape in shapes}
     if size is None and len(sizes) > 1:
@@ -170,7 +170,7 @@ def decoded(sources: Sequence[Callable[[], Any]], names: Sequence[str], size: in
     out = np.empty(whole, np.uint8)
 
     def fill(i: int) -> None:
-        out[i] = _pixels(sources[i](), names[i], mode, (wide, high))
+        out[i] = pixels(sources[i](), names[i], mode, (wide, high))
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         for _ in pool.map(fill, range(len(sources)), chunksize=64):
@@ -197,7 +197,7 @@ def _open(source: Any, name: str) -> Any:
     return image
 
 
-def _header(source: Any, name: str) -> tuple[str, tuple[int, int]]:
+def header(source: Any, name: str) -> tuple[str, tuple[int, int]]:
     """The mode that keeps all of an image, and its size, from its header alone."""
     with _open(source, name) as image:
         alpha = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
@@ -205,7 +205,7 @@ def _header(source: Any, name: str) -> tuple[str, tuple[int, int]]:
         return "RGBA" if alpha else "L" if grey else "RGB", image.size
 
 
-def _pixels(source: Any, name: str, mode: str, size: tuple[int, int]) -> Array:
+def pixels(source: Any, name: str, mode: str, size: tuple[int, int]) -> Array:
     from PIL import ImageOps
 
     with _open(source, name) as image:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from aae.config import DataSpec
-from aae.data.streaming import release
+from aae.data.streaming import pieces, release
 from aae.errors import ConfigError, DataError
 
 Array = NDArray[Any]
@@ -186,7 +186,8 @@ def compact(flat: Array) -> Array:
         return flat.astype(np.float32, copy=False)
     if flat.dtype == np.uint8:
         return flat
-    low, high = int(flat.min()), int(flat.max())
+    ends = [(int(flat[part].min()), int(flat[part].max())) for part in pieces(flat)]
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
     for kind in (np.uint8, np.int8, np.int16, np.int32, np.int64):
         limits = np.iinfo(kind)
         if limits.min <= low and high <= limits.max:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from aae.data.arrays import MAPPED_FROM
 from aae.data.containers import dense
 from aae.data.layout import numbers
+from aae.data.spool import spool_unnamed, stored
 from aae.errors import DataError
 
 Array = NDArray[Any]
@@ -20,10 +23,13 @@ def gathered(x: Any, y: Any, where: str) -> tuple[Array, Array | None]:
     """Rows [n, ...] and labels [n] or None; DataError if `x` is nothing that rows can be taken from.
 
     Arrays, tensors and nested lists are taken as they are; of a torch Dataset every item, and of another iterable
-    every batch, may be a pair of rows and labels. Batches are copied once, into one array.
+    every batch, may be a pair of rows and labels; so may what a function gives that takes nothing. Batches are copied
+    once, into one array, or where they are many into a file that is gone when the process ends: see `aae.data.spool`.
     """
     if isinstance(x, torch.utils.data.Dataset):
         x, y = _items(x, y, where)
+    elif callable(x) and not (hasattr(x, "__array__") or isinstance(x, Iterable)):
+        x, y = _batches(x(), y, where)
     elif isinstance(x, Iterable) and not (
         hasattr(x, "__array__") or hasattr(x, "toarray") or isinstance(x, (list, tuple, str, bytes, dict))
     ):
@@ -56,7 +62,7 @@ def labels(y: Any, where: str) -> Array:
 def _items(data: Any, y: Any, where: str) -> tuple[Array, Any]:
     """The items of a torch Dataset, stacked."""
     if not hasattr(data, "__len__"):
-        return _batches(([item] for item in data), y, where)
+        return _batches(data, y, where)
     return _batches((_stacked([data[i]], where) for i in range(len(data))), y, where)
 
 
@@ -77,23 +83,53 @@ def _array(value: Any, where: str) -> Array:
 
 
 def _batches(batches: Iterable[Any], y: Any, where: str) -> tuple[Array, Any]:
-    """Every batch of an iterable, concatenated."""
-    parts: list[Array] = []
+    """Every batch of an iterable: in memory, or in a file that is mapped once there are MAPPED_FROM bytes of them."""
     named: list[Array] = []
+    rows = _labelled(batches, named, where)
+    parts: list[Array] = []
+    held = 0
+    for part in rows:
+        parts.append(part)
+        held += part.nbytes
+        if held >= MAPPED_FROM:
+            break
+    if not parts:
+        raise DataError(f"{where}: gave no rows")
+    x = np.concatenate(parts) if held < MAPPED_FROM else spool_unnamed(_alike(chain(parts, rows), where))
+    if named and y is not None:
+        raise DataError(f"{where}: comes with labels of its own; leave y out")
+    if named and sum(map(len, named)) != len(x):
+        raise DataError(f"{where}: some batches have labels and others none")
+    return x, np.concatenate(named) if named else y
+
+
+def _labelled(batches: Iterable[Any], named: list[Array], where: str) -> Iterator[Array]:
+    """The rows of each batch, [m, ...], their labels added to `named`; an array of one axis is a single row."""
+    shape: tuple[int, ...] | None = None
     for i, batch in enumerate(batches):
         pair = isinstance(batch, (tuple, list)) and len(batch) <= 2
         rows = _array(batch[0] if pair else batch, where)
-        if parts and rows.shape[1:] != parts[0].shape[1:]:
-            raise DataError(
-                f"{where}: batch {i} has rows of shape {rows.shape[1:]}, those before it {parts[0].shape[1:]}"
-            )
-        parts.append(rows)
-        if pair and len(batch) == 2:
-            named.append(_array(batch[1], where).reshape(-1))
-    if not parts:
-        raise DataError(f"{where}: gave no rows")
-    if named and y is not None:
-        raise DataError(f"{where}: comes with labels of its own; leave y out")
-    if named and len(named) != len(parts):
-        raise DataError(f"{where}: some batches have labels and others none")
-    return np.concatenate(parts), np.concatenate(named) if named else y
+        told = _array(batch[1], where) if pair and len(batch) == 2 else None
+        if rows.ndim == 1 or (told is not None and told.ndim == 0):
+            rows = rows[None]
+        shape = rows.shape[1:] if shape is None else shape
+        if rows.shape[1:] != shape:
+            raise DataError(f"{where}: batch {i} has rows of shape {rows.shape[1:]}, those before it {shape}")
+        if told is not None:
+            named.append(told.reshape(-1))
+            if named[-1].shape != rows.shape[:1]:
+                raise DataError(f"{where}: batch {i} has {len(rows)} rows and {len(named[-1])} labels")
+        yield rows
+
+
+def _alike(parts: Iterable[Array], where: str) -> Iterator[Array]:
+    """Parts of one type, that of the first: bytes, or as the networks see numbers."""
+    kind = None
+    for i, part in enumerate(parts):
+        if part.dtype.kind not in "biuf":
+            raise DataError(f"{where}: batch {i} holds values of type {part.dtype}; expected numbers")
+        kind = stored(part.dtype) if kind is None else kind
+        if kind == np.uint8 and stored(part.dtype) != np.uint8:
+            raise DataError(f"{where}: batch {i} holds {part.dtype}, those before it bytes; make all of one type")
+        with np.errstate(over="ignore"):  # found as infinite, with its place
+            yield part.astype(kind, copy=False)

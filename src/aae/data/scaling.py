@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from aae.config import DataSpec
-from aae.data.streaming import mapped, release
+from aae.data.streaming import Looks, mapped
 from aae.data.table_scaling import TableScaling
 
 Array = NDArray[Any]
@@ -19,6 +18,8 @@ Kind = Literal["range", "standardize", "none"]
 
 ROWS_AT_ONCE = 4096
 """Rows turned to float64 together while statistics are taken; bounds the memory of a large table."""
+BYTES_AT_ONCE = 32 << 20
+"""Most bytes of them, in float64."""
 SMALLEST = float(np.finfo(np.float32).tiny)
 """A spread below this is no spread: dividing by it overflows 32-bit arithmetic."""
 
@@ -53,10 +54,11 @@ def fit(
     """
     if choice == "none":
         return Fitted("none")
+    if known and choice != "standardize":
+        return _range(*known)
+    found = statistics(x, train)
     if choice != "standardize":
-        if known:
-            return _range(*known)
-        low, high = _extremes(x, train)
+        low, high = found.low, found.high
         least, most = float(low.min()), float(high.max())
         if least >= 0 and most <= 1:
             return _range(0.0, 1.0)
@@ -64,8 +66,7 @@ def fit(
             return _range(least, most)
         if choice == "range":
             return _fitted("range", low, high - low, (least, most))
-    mean, deviation = _moments(x, train, pooled=images)
-    return _fitted("standardize", mean, deviation)
+    return _fitted("standardize", *(found.pooled() if images else (found.mean, found.deviation)))
 
 
 def _range(low: float, high: float) -> Fitted:
@@ -86,30 +87,54 @@ def _fitted(kind: Kind, offset: Array, scale: Array, bounds: tuple[float, float]
     )
 
 
-def _blocks(x: Array, train: NDArray[np.int64]) -> Iterator[NDArray[np.float64]]:
-    if mapped(x) is not None:
-        train = np.sort(train)  # from one end of the file to the other
-    for start in range(0, len(train), ROWS_AT_ONCE):
-        yield x[train[start : start + ROWS_AT_ONCE]].astype(np.float64)
-        if start % (16 * ROWS_AT_ONCE) == 0:
-            release(x)
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Of the known values of each column: how many, least, largest, mean, sum of squared distances from the mean."""
+
+    count: Array
+    low: Array
+    high: Array
+    mean: Array
+    squares: Array
+
+    @property
+    def deviation(self) -> Array:
+        """Over n, not n - 1; 0 of a column without values."""
+        return np.sqrt(self.squares / np.maximum(self.count, 1))
+
+    def pooled(self) -> tuple[Array, Array]:
+        """Mean and deviation of all values together, of columns without gaps."""
+        mean = self.mean.mean(keepdims=True)
+        variance = (self.squares / self.count + (self.mean - mean) ** 2).mean(keepdims=True)
+        return mean, np.sqrt(variance)
 
 
-def _extremes(x: Array, train: NDArray[np.int64]) -> tuple[Array, Array]:
-    pairs = [(block.min(axis=0), block.max(axis=0)) for block in _blocks(x, train)]
-    return np.min([low for low, _ in pairs], axis=0), np.max([high for _, high in pairs], axis=0)
+def statistics(x: Array, rows: NDArray[np.int64]) -> Statistics:
+    """One pass over rows [n, columns], in float64 and bounded memory; NaN is missing.
 
-
-def _moments(x: Array, train: NDArray[np.int64], pooled: bool) -> tuple[Array, Array]:
-    """Mean and standard deviation of each column, or (`pooled`) of all values.
-
-    Two passes in float64, where sums of float32 values are exact: a constant column deviates by 0, not by a little.
+    Blocks are merged by their means and squares (Chan, Golub & LeVeque 1979): a column of one value deviates by 0, not
+    by a little. Of a column without any value the least and largest are NaN, and the mean is 0.
     """
-    mean = sum((block.sum(axis=0) for block in _blocks(x, train)), np.zeros(x.shape[1])) / len(train)
-    mean = mean.mean(keepdims=True) if pooled else mean
-    squares = sum((((b - mean) ** 2).sum(axis=0) for b in _blocks(x, train)), np.zeros(x.shape[1])) / len(train)
-    squares = squares.mean(keepdims=True) if pooled else squares
-    return mean, np.sqrt(squares)
+    columns, step = x.shape[1], max(1, min(ROWS_AT_ONCE, BYTES_AT_ONCE // (8 * x.shape[1])))
+    rows = np.sort(rows)  # of a file from one end to the other; in memory too, so that both give the same bits
+    looks = Looks(mapped(x), x[:1].nbytes)
+    count, mean, squares = np.zeros(columns), np.zeros(columns), np.zeros(columns)
+    low, high = np.full(columns, np.nan), np.full(columns, np.nan)
+    for start in range(0, len(rows), step):
+        block = x[rows[start : start + step]].astype(np.float64)
+        looks.at(len(block))
+        low, high = np.fmin(low, np.fmin.reduce(block)), np.fmax(high, np.fmax.reduce(block))
+        gaps = np.isnan(block)
+        new = len(block) - gaps.sum(axis=0)
+        block[gaps] = 0
+        centre = block.sum(axis=0) / np.maximum(new, 1)
+        away = np.where(gaps, 0, block - centre)
+        apart, total = centre - mean, np.maximum(count + new, 1)
+        squares += (away**2).sum(axis=0) + apart**2 * count * new / total
+        mean += apart * new / total
+        count += new
+    same = low == high
+    return Statistics(count, low, high, np.where(same, low, mean), np.where(same, 0, squares))
 
 
 class Scaling:

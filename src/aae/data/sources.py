@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aae.config import Data
+from aae.data import parquet, shards
 from aae.data.arrays import npz_names, npz_parts, read_npy, read_npz
 from aae.data.containers import is_saved_dataset, read_h5ad, read_hdf5, read_saved, saved_images, sparse
 from aae.data.csvs import read_csv
@@ -33,7 +34,7 @@ SUFFIXES = (".npy", ".npz")
 TEXT_TABLES = (".csv", ".tsv")
 HDF5 = (".h5", ".hdf5")
 IDX = re.compile(r"idx(\d)-ubyte(\.gz)?$")
-KNOWN = (*SUFFIXES, *TEXT_TABLES, *ARROW_TABLES, *HDF5, ".h5ad")
+KNOWN = (*SUFFIXES, *TEXT_TABLES, parquet.ENDING, *ARROW_TABLES, *HDF5, ".h5ad", shards.ENDING)
 DIGITS = tuple("0123456789")
 
 
@@ -140,6 +141,10 @@ def _file(path: Path, config: Data, needs_label: bool) -> Raw:
     if suffix in TEXT_TABLES:
         table, said = read_csv(path)
         return Raw.table(table, config, path.name, None, tuple(said), needs_label)
+    if suffix == parquet.ENDING:
+        return _parquet(path, config, needs_label)
+    if suffix == shards.ENDING:
+        return _shards(path, config, needs_label)
     if suffix in ARROW_TABLES:
         return Raw.table(read_arrow(path), config, path.name, None, (), needs_label)
     if suffix in HDF5:
@@ -158,7 +163,7 @@ def _file(path: Path, config: Data, needs_label: bool) -> Raw:
 
 
 def _folder(path: Path, config: Data, needs_label: bool) -> Raw:
-    """A folder of images, a zarr store, or a data set that Hugging Face datasets wrote."""
+    """A folder of images, of Parquet files or tar shards, a zarr store, or what Hugging Face datasets wrote."""
     if (path / "MANIFEST.json").is_file() and (path / "config.json").is_file():  # its figures are images, too
         raise DataError(
             f"--data {path}: is the directory of a run, not data; name the data itself, which may be what data.source "
@@ -168,6 +173,10 @@ def _folder(path: Path, config: Data, needs_label: bool) -> Raw:
         stored, labels, said = read_zarr(path)
         return dataclasses.replace(Raw.of(stored, labels, path.name), notes=said)
     if not is_saved_dataset(path):
+        if parquet.parts_of(path):
+            return _parquet(path, config, needs_label)
+        if shards.shards_of(path):
+            return _shards(path, config, needs_label)
         found = read_folder(path, config.image_size)
         raw = Raw.of(found.x, found.labels, path.name)
         return dataclasses.replace(raw, own_test=found.own_test, notes=found.notes, used=("image_size",))
@@ -179,6 +188,25 @@ def _folder(path: Path, config: Data, needs_label: bool) -> Raw:
         raise ConfigError(f"--label: {path} has no column {label!r}; it has {', '.join(rest.names)}")
     labels = rest.columns[label].labels() if label in rest.names else None
     return dataclasses.replace(Raw.of(x, labels, path.name), own_test=own_test, used=("label", "image_size"))
+
+
+def _parquet(path: Path, config: Data, needs_label: bool) -> Raw:
+    """A Parquet file, or a folder of them: a table, or rows from a column of lists."""
+    found = parquet.Parquet.of(path)
+    if not found.lists:
+        return Raw.table(found.table(), config, path.name, None, (), needs_label)
+    if config.label is not None and config.label not in found.schema.names and needs_label:
+        raise ConfigError(f"--label: {path} has no column {config.label!r}; it has {', '.join(found.schema.names)}")
+    label = config.label if config.label in found.schema.names else None
+    return dataclasses.replace(Raw.of(*found.listed(label), path.name), used=("label",))
+
+
+def _shards(path: Path, config: Data, needs_label: bool) -> Raw:
+    """A tar shard, or a folder of them."""
+    x, labels, said = shards.read_shards(path, config.image_size, config.label)
+    if config.label is not None and labels is None and needs_label:
+        raise ConfigError(f"--label: no .json of {path} has the key {config.label!r}")
+    return dataclasses.replace(Raw.of(x, labels, path.name), notes=said, used=("label", "image_size"))
 
 
 def _idx(path: Path, axes: int) -> Raw:

@@ -7,22 +7,20 @@ is trained on as any large .npy file is: see `aae.data.streaming`. It takes as m
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aae.data.arrays import DATA_KEYS, LABEL_KEYS, MAPPED_FROM, read_npy
-from aae.data.files import expand, wanted
-from aae.errors import AAEError, DataError, StorageError
+from aae.data.arrays import DATA_KEYS, LABEL_KEYS, MAPPED_FROM
+from aae.data.files import wanted
+from aae.data.spool import AT_ONCE, kept_at, spool
+from aae.errors import AAEError, DataError
 
 Array = NDArray[Any]
 METADATA = ("zarr.json", ".zarray", ".zgroup")
@@ -31,8 +29,6 @@ CODECS = {
     *("shuffle", "delta", "packbits", "fixedscaleoffset", "sharding_indexed", "endian"),
 }
 """How chunks may be stored: no codec among these runs code, as one for pickles would."""
-AT_ONCE = 64 << 20
-"""About how many bytes are unpacked at a time, unless a single chunk of rows is larger."""
 
 
 def is_zarr(folder: Path) -> bool:
@@ -76,43 +72,9 @@ def _values(array: Any, folder: Path) -> tuple[Array, tuple[str, ...]]:
     size = math.prod(array.shape) * array.dtype.itemsize
     if size < MAPPED_FROM:
         return np.asarray(array[...]), ()
-    kept = expand(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "aae" / "stores" / f"{_key(folder)}.npy"
-    if not kept.is_file() or kept.stat().st_size < size:
-        _unpack(array, size, kept)
-    return read_npy(kept), (f"{size / 2**30:.1f} GiB of {folder.name} unpacked to {kept}",)
-
-
-def _unpack(array: Any, size: int, kept: Path) -> None:
-    """Write the array to `kept`, whole or not at all, a few chunks at a time."""
-    part = kept.with_suffix(f".{os.getpid()}.part")
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(kept.parent).free
-        if free < size:
-            raise StorageError(
-                f"{kept.parent} has {free / 2**30:.1f} GiB free, and unpacking takes {size / 2**30:.1f}; make room, or "
-                "set XDG_CACHE_HOME to a folder with more"
-            )
-        with part.open("wb") as file:
-            _write(array, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(kept)
-    except OSError as error:
-        if isinstance(error, AAEError):
-            raise
-        raise StorageError(f"{kept}: cannot be written ({error.strerror or error}); set XDG_CACHE_HOME") from None
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-
-
-def _write(array: Any, file: IO[bytes]) -> None:
-    dtype = np.dtype(array.dtype).newbyteorder("<")
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(array.shape)}
-    np.lib.format.write_array_header_1_0(file, header)
-    for block in _blocks(array):
-        file.write(np.ascontiguousarray(block, dtype).data)
+    kept = kept_at(_key(folder))
+    x = spool(_blocks(array), kept, size)
+    return x, (f"{size / 2**30:.1f} GiB of {folder.name} unpacked to {kept}",)
 
 
 def _blocks(array: Any) -> Iterator[Array]:

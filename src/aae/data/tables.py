@@ -6,8 +6,9 @@ the way out:  values -> untyped -> Table -> file or frame, in the types and word
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 from aae.columns import Column, Places
 from aae.config import Data
 from aae.data.layout import LARGEST
-from aae.data.scaling import SMALLEST, Fitted
+from aae.data.scaling import SMALLEST, Fitted, statistics
+from aae.data.spool import spool
+from aae.data.streaming import pieces
 from aae.errors import ConfigError, DataError
 
 Array = NDArray[Any]
@@ -63,22 +66,62 @@ class Cells:
 class Table:
     """Columns of one length by name, as read: nothing is scaled or numbered yet."""
 
-    columns: dict[str, Cells]
+    columns: Mapping[str, Cells]
+    store: Stored | None = None
+    """Where the table lies, if it is read a column or a block of rows at a time; None if it is in memory."""
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self.columns)
 
     def __len__(self) -> int:
+        if self.store is not None:
+            return self.store.rows
         return len(next(iter(self.columns.values())).values) if self.columns else 0
 
     def take(self, names: Sequence[str]) -> Table:
         """The named columns, in that order."""
+        if self.store is not None:
+            return Table(Unread(tuple(names), self.store.column), self.store)
         return Table({name: self.columns[name] for name in names})
 
     def replaced(self, other: Table) -> Table:
         """This table with the columns of `other`, a table of as many rows, in the place of those of the same name."""
         return Table({name: other.columns.get(name, cells) for name, cells in self.columns.items()})
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A table in a file that is larger than memory should be asked to hold.
+
+    column: the cells of one column. blocks: the named columns of all rows in order, some rows at a time, each time with
+    the name of the file that they are from and the number of the first of them there. kept: where the values of these
+    columns are kept once they are worked out.
+    """
+
+    rows: int
+    column: Callable[[str], Cells]
+    blocks: Callable[[Sequence[str]], Iterator[tuple[str, int, Table]]]
+    kept: Callable[[Sequence[Column]], Path]
+
+
+@dataclass(frozen=True)
+class Unread(Mapping[str, Cells]):
+    """Columns that are read each time they are looked at."""
+
+    order: tuple[str, ...]
+    read: Callable[[str], Cells]
+
+    def __getitem__(self, name: str) -> Cells:
+        if name not in self.order:
+            raise KeyError(name)
+        return self.read(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.order)
+
+    def __len__(self) -> int:
+        return len(self.order)
 
 
 def from_array(array: Array, where: str) -> Table:
@@ -137,22 +180,27 @@ def _column(name: str, cells: Cells, config: Data, train: NDArray[np.int64], whe
     return Column(name, "integer" if whole else "number", dtype, (), gaps, low, high)
 
 
-def values_of(source: Table, columns: Sequence[Column], where: str) -> NDArray[np.float64]:
+def values_of(source: Table, columns: Sequence[Column], where: str, first: int = 0) -> NDArray[np.float64]:
     """[n, columns]: numbers, seconds since 1970, 0 or 1, the number of a category; NaN where missing.
 
     DataError, naming the row and the column, for a column that is not there, a value of another type, a category that
-    was not in the data that was trained on, and a number that is infinite or beyond 1e30.
+    was not in the data that was trained on, and a number that is infinite or beyond 1e30. first: the number of the
+    first row. The values of a stored table are written to its cache, and mapped.
     """
     absent = [column.name for column in columns if column.name not in source.names]
     if absent:
         raise DataError(f"{where}: has no column {absent[0]!r}; it has {_list(source.names)}")
+    if source.store is not None and columns:
+        blocks = source.store.blocks([column.name for column in columns])
+        values = (values_of(block, columns, place, start) for place, start, block in blocks)
+        return spool(values, source.store.kept(columns), len(source) * len(columns) * 8)
     out = np.empty((len(source), len(columns)))
     for i, column in enumerate(columns):
-        out[:, i] = _numbers(source.columns[column.name], column, where)
+        out[:, i] = _numbers(source.columns[column.name], column, where, first)
     return out
 
 
-def _numbers(cells: Cells, column: Column, where: str) -> NDArray[np.float64]:
+def _numbers(cells: Cells, column: Column, where: str, row: int = 0) -> NDArray[np.float64]:
     out = np.full(len(cells.values), np.nan)
     known, missing = cells.known, cells.missing
     if column.kind == "category":
@@ -160,7 +208,8 @@ def _numbers(cells: Cells, column: Column, where: str) -> NDArray[np.float64]:
         text = known.astype(str)
         order = np.argsort(words)
         at = order[np.searchsorted(words[order], text).clip(max=len(words) - 1)]
-        _refuse(missing, words[at] != text, text, column, where, f"it was trained on {_list(column.categories)}")
+        expected = f"it was trained on {_list(column.categories)}"
+        _refuse(missing, words[at] != text, text, column, where, expected, row)
         out[~missing] = at
         return out
     if column.kind == "time" and known.dtype.kind == "U":
@@ -176,8 +225,8 @@ def _numbers(cells: Cells, column: Column, where: str) -> NDArray[np.float64]:
         )
     found = out[~missing]
     if column.kind == "boolean":
-        _refuse(missing, (found != 0) & (found != 1), known, column, where, "expected 0 or 1")
-    _refuse(missing, ~(np.abs(found) <= LARGEST), known, column, where, "expected a finite number of at most 1e30")
+        _refuse(missing, (found != 0) & (found != 1), known, column, where, "expected 0 or 1", row)
+    _refuse(missing, ~(np.abs(found) <= LARGEST), known, column, where, "expected a finite number of at most 1e30", row)
     return out
 
 
@@ -189,11 +238,18 @@ def _parsed(text: Array, column: Column, where: str) -> Array:
 
 
 def _refuse(
-    missing: NDArray[np.bool_], wrong: NDArray[np.bool_], known: Array, column: Column, where: str, expected: str
+    missing: NDArray[np.bool_],
+    wrong: NDArray[np.bool_],
+    known: Array,
+    column: Column,
+    where: str,
+    expected: str,
+    before: int = 0,
 ) -> None:
+    """DataError for the first wrong value of a column. before: rows ahead of these."""
     if wrong.any():
         first = int(np.argmax(wrong))
-        row = int(np.flatnonzero(~missing)[first])
+        row = before + int(np.flatnonzero(~missing)[first])
         raise DataError(
             f"{where}: row {row} (counted from 0), column {column.name!r} holds {str(known[first])[:40]!r}; {expected}"
         )
@@ -221,15 +277,17 @@ def fit_table(values: NDArray[np.float64], columns: Sequence[Column], train: NDA
     kind: Literal["range", "standardize", "none"] = (
         "none" if choice == "none" else "range" if choice == "range" else "standardize"
     )
-    for i in places.numbers if kind != "none" else ():
-        seen = values[train, i]
-        seen = seen[~np.isnan(seen)]
-        if not len(seen):
+    if kind == "none":
+        return Fitted(kind, tuple(offset.tolist()), tuple(scale.tolist()))
+    found = statistics(values, train)
+    for i in places.numbers:
+        if not found.count[i]:
             continue
-        middle = seen.min() if kind == "range" else seen.mean()
-        spread = np.ptp(seen) if kind == "range" else seen.std()
-        if np.ptp(seen) == 0 or spread < SMALLEST:
-            middle, spread = seen[0], 1.0
+        middle, spread = found.mean[i], found.deviation[i]
+        if kind == "range":
+            middle, spread = found.low[i], found.high[i] - found.low[i]
+        if found.high[i] == found.low[i] or spread < SMALLEST:
+            middle, spread = found.low[i], 1.0
             constant.append(i)
         offset[places.first[i]], scale[places.first[i]] = middle, spread
     return Fitted(
@@ -282,15 +340,26 @@ def describe(columns: Sequence[Column], rows: int, values: NDArray[np.float64]) 
         ]
         if names:
             lines.append(f"{kind}: {_list(names)}")
-    gaps = np.isnan(values).sum(0)
+    gaps, counting = _survey(values)
     if gaps.any():
         found = [f"{c.name} ({gap / rows:.1%})" for c, gap in zip(columns, gaps, strict=True) if gap]
         lines.append(f"missing values, left out of the loss: {_list(found)}")
     for i, column in enumerate(columns):
-        steps = np.diff(values[:, i])
-        if column.kind == "integer" and len(steps) > 1 and (steps == 1).all():
+        if column.kind == "integer" and rows > 2 and counting[i]:
             lines.append(f"column {column.name!r} counts the rows; leave it out with --drop {_quoted(column.name)}")
     return lines
+
+
+def _survey(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Of each column, how many values are missing, and whether each is one more than that above it."""
+    gaps, counting = np.zeros(values.shape[1], np.int64), np.ones(values.shape[1], bool)
+    above = values[:0]
+    for piece in pieces(values):
+        block = values[piece]
+        gaps += np.isnan(block).sum(axis=0)
+        counting &= (np.diff(np.concatenate([above, block]), axis=0) == 1).all(axis=0)
+        above = block[-1:].copy()
+    return gaps, counting
 
 
 def _list(names: Sequence[str]) -> str:
