@@ -3,7 +3,7 @@
     python benchmarks/streaming.py [--gigabytes 20] [--folder FOLDER] [--steps 300]
 
 Makes a .npy file of float32 rows with 784 columns, opens it, trains so many steps, saves, and goes on for as many in
-a new process; then trains on 200 MB of the same rows in memory. Writes the table of docs/scaling.md, and removes the file.
+a new process; then trains on 200 MB of the same rows in memory. Writes the table of docs/scaling.md, removes the file.
 Peak memory is that of the training process as Linux counts it: VmHWM, with the pages of the file; RssAnon, without.
 """
 
