@@ -117,14 +117,17 @@ def test_controls_and_numbers_that_are_not_there_leave_their_cells_empty() -> No
 
 
 def test_table_2_changes_labels_and_seeds_alone() -> None:
-    hundred, moved, thousand, every = EXPERIMENTS["table-2"].cases
+    hundred, moved, thousand, thousand_moved, every, every_moved = EXPERIMENTS["table-2"].cases
     base = aae.recipes.mnist_semi_supervised_100()
     assert hundred.settings(0, "full") == base
     assert moved.settings(2, "full").consistency.kind == "moved"
     assert moved.settings(2, "full").data == hundred.settings(2, "full").data
     assert thousand.settings(3, "full") == replace(base, {"seed": 3, "data.labelled": 1000, "data.label_seed": 3})
     assert every.settings(1, "full") == replace(base, {"seed": 1, "data.labelled": None})
-    assert hundred.settings(0, "quick") == replace(base, {"epochs": 100, "schedule_epochs": (50,)})
+    assert hundred.settings(0, "quick") == replace(base, {"epochs": 40, "schedule_epochs": (25,)})
+    ours = moved.settings(3, "quick")
+    assert thousand_moved.settings(3, "quick") == replace(ours, {"data.labelled": 1000})
+    assert every_moved.settings(3, "quick") == replace(ours, {"data.labelled": None, "data.label_seed": 0})
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
