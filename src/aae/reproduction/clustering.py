@@ -15,10 +15,10 @@ from aae.reproduction.pictures import error_curves
 
 
 def shortened(config: Config) -> Config:
-    """The quick budget of models with clusters or heads: 30 epochs, layers of 1,000 units."""
+    """The quick budget of models with clusters or heads: 20 epochs, layers of 1,000 units."""
     wide = (1000, 1000)
     model = dataclasses.replace(config.model, encoder=wide, decoder=wide, discriminator=wide)
-    return dataclasses.replace(config, epochs=30, schedule_epochs=(20,), model=model)
+    return dataclasses.replace(config, epochs=20, schedule_epochs=(14,), model=model)
 
 
 def _clusters(recipe: Callable[[], Config]) -> Callable[[int, Budget], Config]:
