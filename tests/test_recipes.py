@@ -73,6 +73,8 @@ def test_what_the_recipes_are_called() -> None:
         "mnist-style",
         "mnist-clusters-16",
         "mnist-clusters-30",
+        "mnist-clusters-16-moved",
+        "mnist-clusters-30-moved",
         "mnist-semi-supervised-100",
         "mnist-semi-supervised-100-moved",
         "mnist-8d-wae-mmd",

@@ -29,6 +29,14 @@ def _clusters(recipe: Callable[[], Config]) -> Callable[[int, Budget], Config]:
     return settings
 
 
+def _moved(recipe: Callable[[], Config]) -> Callable[[int, Budget], Config]:
+    def settings(seed: int, budget: Budget) -> Config:
+        config = dataclasses.replace(recipe(), seed=seed)
+        return dataclasses.replace(config, epochs=15) if budget == "quick" else config
+
+    return settings
+
+
 def draw(experiment: Experiment, found: Found, folder: Path) -> list[Picture]:
     pictures = error_curves(experiment, found, folder)
     for key, runs in found.items():
@@ -57,7 +65,21 @@ TABLE_3 = Experiment(
             "9.76 ± 5.74 (GMVAE, 16 components)",
             _clusters(recipes.mnist_clusters_16),
         ),
+        Case(
+            "16-clusters-moved",
+            "16 clusters held still (ours)",
+            "",
+            "9.76 ± 5.74 (GMVAE, 16 components)",
+            _moved(recipes.mnist_clusters_16_moved),
+        ),
         Case("30-clusters", "30 clusters", "4.10 ± 1.13", "none found", _clusters(recipes.mnist_clusters_30)),
+        Case(
+            "30-clusters-moved",
+            "30 clusters held still (ours)",
+            "",
+            "none found",
+            _moved(recipes.mnist_clusters_30_moved),
+        ),
     ),
     draw,
     "Percent, but the mutual information, which is normalised (1 at best).",
@@ -65,7 +87,10 @@ TABLE_3 = Experiment(
         "The paper's rule: the validation row with the highest probability of a cluster labels all of it. Majority: "
         "the validation rows vote. Hungarian: one cluster to a class, so that with more clusters than classes those "
         "left over count as wrong.",
-        "Layers of 3,000 units, as in the paper, with the full budget, and of 1,000 units with the quick one. 50,000 "
-        f"training and 10,000 validation rows, no labels in training. {TEST_ONCE}",
+        "Held still: the paper's recipe with a phase more, in which the cluster of a digit is to stay while the digit "
+        "is turned, shifted and zoomed a little (recipes mnist-clusters-16-moved and -30-moved). That a digit may "
+        "move is knowledge that the paper's recipe does without.",
+        "Layers of 3,000 units, as in the paper, with the full budget, and of 1,000 units with the quick one and in "
+        f"the rows that are ours. 50,000 training and 10,000 validation rows, no labels in training. {TEST_ONCE}",
     ),
 )
