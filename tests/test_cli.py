@@ -313,7 +313,7 @@ def start(*words: str | Path, **options: object) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_and_the_run_goes_on(number: int, code: int, tmp_path: Path) -> None:
+def test_a_signal_saves_within_two_seconds_and_the_run_goes_on(number: int, code: int, tmp_path: Path) -> None:
     path = tmp_path / "run"
     process = start("train", "--out", path, "--no-compare", *SMALL, "--epochs", "60")
     deadline = time.monotonic() + 60
@@ -322,7 +322,9 @@ def test_a_signal_saves_and_the_run_goes_on(number: int, code: int, tmp_path: Pa
         time.sleep(0.05)
     time.sleep(0.5)
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    asked = time.monotonic()
+    _, said = process.communicate(timeout=30)
+    assert time.monotonic() - asked < 2
     assert process.returncode == code
     assert f"aae resume {path}" in said
     assert "Traceback" not in said

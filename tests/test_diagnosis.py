@@ -313,8 +313,8 @@ def test_measuring_changes_nothing_and_draws_from_its_own_generator(digits: Data
     game = Game.new(replace(JOINT, {"epochs": 1}), digits, torch.device("cpu"))
     before = {k: v.clone() for k, v in game.model.state_dict().items()}
     state, around = game.generator.get_state(), torch.get_rng_state()
-    first = game.health(1, torch.float32)
-    assert first == game.health(1, torch.float32) != game.health(2, torch.float32)
+    first = game.held_out.health(1, torch.float32)
+    assert first == game.held_out.health(1, torch.float32) != game.held_out.health(2, torch.float32)
     assert all(torch.equal(v, before[k]) for k, v in game.model.state_dict().items())
     assert torch.equal(state, game.generator.get_state())
     assert torch.equal(around, torch.get_rng_state())
@@ -325,14 +325,14 @@ def test_gradient_ratio_follows_the_weight(digits: Dataset) -> None:
     ratios = []
     for weight in (0.1, 1.0):
         game = Game.new(replace(JOINT, dict.fromkeys(BOTH, weight)), digits, torch.device("cpu"))
-        ratios.append(game.health(1, torch.float32)["gradient_ratio"])
+        ratios.append(game.held_out.health(1, torch.float32)["gradient_ratio"])
     assert ratios[1] == pytest.approx(10 * ratios[0], rel=1e-4)
 
 
 def test_rows_without_a_validation_split_come_from_training(digits: Dataset) -> None:
     none = dataclasses.replace(digits, splits=dataclasses.replace(digits.splits, validation=np.empty(0, np.int64)))
     game = Game.new(replace(JOINT, {"epochs": 1}), none, torch.device("cpu"))
-    assert 0.5 < game.health(1, torch.float32)["told_apart"] <= 1
+    assert 0.5 < game.held_out.health(1, torch.float32)["told_apart"] <= 1
 
 
 def test_the_command_says_what_the_run_says(trained: aae.Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -154,8 +154,8 @@ def test_balance_is_measured_while_training_alone(digits: Dataset) -> None:
     game = Game.new(config_of("balanced"), digits, torch.device("cpu"))
     before = {k: v.clone() for k, v in game.model.state_dict().items()}
     game.model.eval()
-    game.held_out_losses(1, torch.float32)
-    game.health(1, torch.float32)
+    game.held_out.losses(1, torch.float32)
+    game.held_out.health(1, torch.float32)
     assert all(torch.equal(v, before[k]) for k, v in game.model.state_dict().items())
     game.model.train()
     game.take_step(game.order(0)[:128], torch.float32)

@@ -163,7 +163,7 @@ def test_held_out_rows_never_train(digits: Dataset) -> None:
     for game in games:
         for i in range(5):
             game.take_step(game.order(0)[i * 128 : (i + 1) * 128], torch.float32)
-        game.held_out_losses(1, torch.float32)
+        game.held_out.losses(1, torch.float32)
         game.take_step(game.order(0)[:128], torch.float32)
     for a, b in zip(games[0].model.parameters(), games[1].model.parameters(), strict=True):
         assert torch.equal(a, b)

@@ -15,7 +15,6 @@ import gc
 import json
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,14 +31,13 @@ from aae.errors import ConfigError, DataError, ProcessLost, StoppedElsewhere, Tr
 from aae.hardware import device_of
 from aae.normalization import BatchNorm
 from aae.ranks import Place, place
+from aae.watch import Watch, claim, end
 
 if TYPE_CHECKING:
     from torch.distributed.distributed_c10d import Store
 
 LONGEST = timedelta(days=7)
-"""How long a process waits for the others: any time, since `_Watch` notices when one of them is gone."""
-BEAT, MISSED = 1.0, 20
-"""Seconds between two signs of life of a process, and how many of them are missed before it counts as lost."""
+"""How long a process waits for the others: any time, since `aae.watch` notices when one of them is gone."""
 LOOK_EVERY, MOST_STEPS = 0.25, 1000
 """About how many seconds, and at most how many steps, pass between two questions whether somebody was asked to stop."""
 
@@ -89,7 +87,7 @@ class Group:
         self._store = store
         self._due, self._since = 1, time.monotonic()
         self._steps = 1
-        self._watch = _Watch(store, self.rank, self.size)
+        self._watch = Watch(store, self.rank, self.size)
 
     @classmethod
     def open(cls, where: Place) -> Group:
@@ -296,7 +294,7 @@ class Group:
                 gc.collect()
                 dist.destroy_process_group()
             return
-        if not isinstance(error, StoppedElsewhere) and _claim(self._store, self.rank):
+        if not isinstance(error, StoppedElsewhere) and claim(self._store, self.rank):
             code = tell(error)
             with contextlib.suppress(RuntimeError):
                 self._store.set("said", "1")
@@ -306,7 +304,7 @@ class Group:
         else:
             with contextlib.suppress(RuntimeError):
                 self._store.wait(["said"], timedelta(seconds=10))
-        _end(code)
+        end(code)
 
 
 @contextlib.contextmanager
@@ -336,83 +334,3 @@ def _checksum(module: nn.Module) -> int:
         places = torch.arange(1, len(bits) + 1)
         total = (total * 31 + int((bits * (places % 65_521)).sum())) % 2**62
     return total
-
-
-def _claim(store: Store, rank: int) -> bool:
-    """Whether this process is the one that tells; also where nobody can be asked any more."""
-    try:
-        return store.compare_set("teller", "", str(rank)).decode() == str(rank)
-    except RuntimeError:
-        return True
-
-
-def _end(code: int) -> None:
-    """Leave at once. The threads of the group wait for processes that may be gone, and nothing is left to be saved."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(code)
-
-
-class _Watch(threading.Thread):
-    """Notices when another process is gone, even where an exchange with it would wait forever.
-
-    Each process counts up a number of its own in the store that torchrun keeps, once a second. Missed counts are
-    counted, not seconds: processes that are all suspended for a while, and go on, have missed none.
-    """
-
-    def __init__(self, store: Store, rank: int, size: int) -> None:
-        super().__init__(name="aae-watch", daemon=True)
-        clone = getattr(store, "clone", None)
-        self._store = clone() if clone is not None else store  # a connection of its own, where PyTorch offers one
-        self._rank, self._size = rank, size
-        self._missed = dict.fromkeys((r for r in range(size) if r != rank), 0)
-        self._seen: list[bytes] = []
-        self._beats = self._left = 0
-        self._done = threading.Event()
-
-    def start(self) -> None:
-        self._beat()
-        dist.all_reduce(torch.zeros(1))  # from here on everybody's number is there
-        super().start()
-
-    def run(self) -> None:
-        while not self._done.wait(BEAT):
-            self._look()
-            if self._left and not self._done.wait(3 * BEAT):  # the main thread has had its time to notice
-                with contextlib.suppress(RuntimeError):
-                    self._store.set(f"left/{self._rank}", str(self._left))
-                _end(self._left)
-            gone = [rank for rank, missed in self._missed.items() if missed >= MISSED]
-            if gone and not self._done.is_set():
-                if _claim(self._store, self._rank):
-                    sys.__stderr__ and sys.__stderr__.write(f"aae: {ProcessLost(gone, self._size, '', '')}\n")
-                _end(ProcessLost.exit_code)
-
-    def _beat(self) -> None:
-        self._beats += 1
-        self._store.set(f"beat/{self._rank}", str(self._beats))
-
-    def _look(self) -> None:
-        try:
-            self._beat()
-            now = self._store.multi_get([f"beat/{rank}" for rank in range(self._size)])
-            for rank in self._missed:
-                if self._store.check([f"left/{rank}"]):
-                    self._left = int(self._store.get(f"left/{rank}"))
-        except RuntimeError:  # the store is gone, and with it the process or the machine that kept it
-            now = self._seen
-        for rank in self._missed:
-            still = bool(self._seen) and bool(now) and now[rank] == self._seen[rank]
-            self._missed[rank] = self._missed[rank] + 1 if still or not now else 0
-        self._seen = now
-
-    def silent(self) -> list[int]:
-        """Processes that give no sign of life any more, after a moment in which they could have."""
-        time.sleep(3.5 * BEAT)
-        return [rank for rank, missed in self._missed.items() if missed >= 2]
-
-    def stop(self) -> None:
-        self._done.set()
-        if self.is_alive() and threading.current_thread() is not self:
-            self.join(2 * BEAT)

@@ -13,7 +13,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,18 +28,13 @@ from aae.data.streaming import Looks, block_order
 from aae.diagnosis import score
 from aae.distributed import Group
 from aae.errors import ConfigError, TrainingError
+from aae.held_out import HeldOut
 from aae.keeping import Average, best_epoch, out_of_patience
 from aae.memory import MemoryRun
 from aae.models import build
 from aae.pace import make_optimizer, schedule
-from aae.phases import Batch, Model, evaluate, parameters_of, step
-from aae.priors import build as build_prior
+from aae.phases import Batch, Model, parameters_of, step
 
-if TYPE_CHECKING:
-    from aae.evidence import Yardstick
-
-HELD_OUT_ROWS = 2000
-"""Rows of the validation and test splits behind the loss curves; the splits are shuffled, so the first ones will do."""
 FRAMES, FRAME_ROWS = 60, 1500
 """Most pictures in the animation of the latent space, and most codes in each."""
 
@@ -73,8 +68,6 @@ class Game:
     """Time spent in the steps of this epoch so far, over all processes that worked on it."""
     changes: list[Row] = field(default_factory=list)
     """Learning rates changed while training, oldest first: `step` from which it holds, `phase`, `learning_rate`."""
-    yardstick: Yardstick | None = None
-    """What held-out codes are measured with; made after the first epoch."""
     group: Group | None = None
     """The processes that train together; None: this one alone. All of them stand at the same place of the same game."""
 
@@ -224,6 +217,10 @@ class Game:
         self.looks.at(len(rows))
         return found
 
+    def scaled(self, rows: Tensor) -> Tensor:
+        """Rows by index as the networks see them, on the device."""
+        return self.scaling.apply(self.given(rows))
+
     def batch(self, rows: Tensor, generator: torch.Generator) -> Batch:
         """Rows by index, scaled on the device."""
         labels = None if self.labels is None else self.labels[rows.to(self.labels.device)].to(self.device)
@@ -365,66 +362,10 @@ class Game:
             chosen = block_order(rows, shuffle, self.data.x[:1].nbytes)
         return torch.from_numpy(chosen).to(self.resident.device)
 
-    @torch.no_grad()
-    def held_out_losses(self, epoch: int, precision: torch.dtype) -> Row:
-        """Each loss on the validation and the test rows, with noise of their own so that training never notices."""
-        generator = torch.Generator(self.device).manual_seed((self.config.seed * 1_000_003 + epoch) % 2**63)
-        found: Row = {}
-        for split in ("validation", "test"):
-            rows = torch.from_numpy(getattr(self.data.splits, split)[:HELD_OUT_ROWS])
-            if len(rows) == 0:
-                continue
-            batch = self.batch(rows, generator)
-            if split == "validation":  # whose labels are for measuring; those of the test rows wait for the end
-                batch.labelled = dataclasses.replace(batch)
-            for phase in self.model.phases:
-                losses = evaluate(phase, batch, precision)
-                found |= {f"{name}_{split}": loss.item() for name, loss in losses.items()}
-        return found
-
-    def health(self, epoch: int, precision: torch.dtype) -> Row:
-        """Figures on validation rows, or on training rows where there are none, with noise of their own."""
-        generator = torch.Generator(self.device).manual_seed((self.config.seed * 1_000_033 + epoch) % 2**63)
-        splits = self.data.splits
-        rows = splits.validation if len(splits.validation) >= health.FEWEST_ROWS else splits.train
-        batch = self.batch(torch.from_numpy(rows[: health.ROWS]), generator)
-        some = self.scaling.apply(self.given(torch.from_numpy(splits.train[:HELD_OUT_ROWS])))
-        relative = self.config.adversarial.objective == "wasserstein"
-        return health.measure(self.model, batch, some.mean(0), precision, relative)
-
-    @torch.no_grad()
-    def prior_match(self, epoch: int) -> Row:
-        """How well the codes of held-out rows follow the prior: validation rows, or test rows where there are none."""
-        if self.config.model.kind == "autoencoder":
-            return {}
-        from aae.evidence import Yardstick, after_epoch  # here, so that the first step does not wait for SciPy
-
-        splits = self.data.splits
-        rows = torch.from_numpy((splits.validation if len(splits.validation) else splits.test)[:HELD_OUT_ROWS])
-        if len(rows) == 0:
-            return {}
-        if self.yardstick is None:
-            self.yardstick = Yardstick(build_prior(self.config.prior, self.config.model.latent), len(rows))
-        generator = torch.Generator(self.device).manual_seed((self.config.seed * 1_000_003 + epoch) % 2**63)
-        return after_epoch(self.yardstick, self.model.held_to_prior(self.batch(rows, generator)))
-
-    @torch.no_grad()
-    def validation_error(self) -> Row:
-        """Share of all validation rows put into a wrong class; clusters take their labels from the same rows.
-
-        The curve to debug and to choose by. Nothing for a model without classes, or without labelled validation rows.
-        """
-        rows = torch.from_numpy(self.data.splits.validation)
-        if not self.model.classifies or self.data.y is None or not (self.data.y[rows] >= 0).any():
-            return {}
-        from aae.metrics import classes  # here, so that other models train without waiting for scikit-learn
-
-        generator = torch.Generator(self.device).manual_seed(self.config.seed)  # measuring never changes training
-        found = [self.model.class_probabilities(self.batch(part, generator).x) for part in rows.split(1000)]
-        q, y = torch.cat(found).cpu().numpy(), self.data.y[rows].numpy()
-        if self.model.learns_labels:
-            return {"error_validation": classes.error_rate(q, y)}
-        return {"error_validation": classes.cluster_error(q, y, classes.by_head(q, y))}
+    @cached_property
+    def held_out(self) -> HeldOut:
+        """What rows that do not train are measured with."""
+        return HeldOut(self.config, self.data, self.model, self.device, self.batch, self.scaled)
 
     @torch.no_grad()
     def keep_frame(self, epoch: int) -> None:
@@ -477,11 +418,11 @@ class Game:
         row |= {f"{name}_train": value for name, value in self.mean_losses().items()}
         self.model.eval()  # whatever a network counts while training, held-out rows leave alone
         with self.average.used() if self.average else contextlib.nullcontext():
-            row |= self.held_out_losses(epoch, precision)
+            row |= self.held_out.losses(epoch, precision)
             if self.is_measured(epoch):
-                row |= self.validation_error()
-                row |= self.prior_match(epoch)
-                row |= self.health(epoch, precision)
+                row |= self.held_out.error()
+                row |= self.held_out.prior_match(epoch)
+                row |= self.held_out.health(epoch, precision)
             self.keep_frame(epoch)
         self.model.train()
         if self.is_measured(epoch):

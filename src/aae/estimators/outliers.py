@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -12,14 +13,13 @@ from numpy.typing import NDArray
 from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from aae.anomaly import EVIDENCE, Usual, combined, limit, middle, raw_evidence, residuals, spread_of, whitening
+from aae.anomaly import Usual, residuals, usual
 from aae.config import Prior
 from aae.data import Dataset, original
 from aae.errors import ConfigError
 from aae.estimators.base import Estimator
 from aae.estimators.inputs import checked
 from aae.estimators.settings import adversarial, prior_of
-from aae.inference import Run
 
 Array = NDArray[Any]
 
@@ -66,6 +66,8 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
     prior: Any = "gaussian"
     validation_fraction: float = 0.2
 
+    usual_: Usual = field(init=False)
+    """What was learnt beside the networks, as `aae.export` takes it."""
     offset_: float = field(init=False)
     false_alarm_rate_: float = field(init=False)
 
@@ -84,7 +86,8 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
 
     def anomaly_score(self, X: Any) -> Array:
         """How odd each row is, float64 [n]: higher is odder (the sign of PyOD's decision function)."""
-        return combined(self.evidence(X))
+        run, x = self._ready(X)
+        return self.usual_.score(run, x)
 
     def score_samples(self, X: Any) -> Array:
         """Minus the anomaly score, float64 [n]: lower is odder."""
@@ -102,12 +105,12 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def evidence(self, X: Any) -> Array:
-        """The four kinds of evidence behind each score, float64 [n, 4], in the order of `EVIDENCE`.
+        """The four kinds of evidence behind each score, float64 [n, 4], in the order of `aae.anomaly.EVIDENCE`.
 
         In standard deviations above the median of the rows that the detector was calibrated on.
         """
         run, x = self._ready(X)
-        return self._evidence(run, x)
+        return self.usual_.evidence(run, x)
 
     def explain(self, X: Any) -> Array:
         """The blame of each feature, or pixel, for a row's residual: float64 in the shape of the rows of `fit`.
@@ -139,36 +142,17 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
     def _more(self, data: Dataset) -> Mapping[str, Any]:
         return adversarial()
 
-    def _raw(self, run: Run, x: Array) -> Array:
-        """The evidence before it is calibrated, float64 [n, 4]."""
-        return raw_evidence(run, x, EVIDENCE, self.code_centre_, self.code_axes_, self.row_centre_)
-
-    def _evidence(self, run: Run, x: Array) -> Array:
-        return (self._raw(run, x) - self.evidence_centre_) / self.evidence_spread_
-
-    @property
-    def usual_(self) -> Usual:
-        """What was learnt beside the networks, as `aae.export` takes it."""
-        check_is_fitted(self)
-        learnt_ = (self.code_centre_, self.code_axes_, self.row_centre_)
-        calibrated = (*learnt_, self.evidence_centre_, self.evidence_spread_)
-        return Usual(EVIDENCE, *calibrated, -self.offset_, self.false_alarm_rate_)
-
     def _calibrate(self, x: Array) -> Self:
         """Learn what is usual from the training rows (codes, the mean row) and the held-out ones (the rest)."""
         run, splits = self.run_, self.run_.directory.splits
         held = x[splits["validation"]] if len(splits["validation"]) else x
-        self.code_centre_, self.code_axes_ = whitening(run.encode(x[splits["train"]]))
-        self.row_centre_ = middle(run, x[splits["train"]])
+        found = usual(run, x[splits["train"]], held, self.false_alarm_rate)
+        if self.contamination != "auto":
+            odd = float(np.percentile(-found.score(run, x), 100 * self.contamination))
+            found = dataclasses.replace(found, threshold=-odd, false_alarm_rate=float(self.contamination))
+        self.usual_, self.offset_, self.false_alarm_rate_ = found, -found.threshold, found.false_alarm_rate
         error = np.square(residuals(run, held)).mean(axis=0)
         self.usual_error_ = np.maximum(error, max(1e-3 * error.mean(), 1e-12))
-        self.evidence_centre_, self.evidence_spread_ = spread_of(self._raw(run, held))
-        if self.contamination == "auto":
-            highest, self.false_alarm_rate_ = limit(combined(self._evidence(run, held)), self.false_alarm_rate)
-            self.offset_ = -highest
-        else:
-            self.offset_ = float(np.percentile(-combined(self._evidence(run, x)), 100 * self.contamination))
-            self.false_alarm_rate_ = float(self.contamination)
         return self
 
 

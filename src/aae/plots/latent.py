@@ -81,18 +81,10 @@ def latent_scatter(
 
     Raises DataError for codes that are not finite and for labels that do not fit the codes.
     """
-    train, test = as_codes(train_codes, "train_codes"), as_codes(test_codes, "test_codes")
-    if train.shape[1] != test.shape[1]:
-        raise DataError(
-            f"train_codes have {train.shape[1]} dimensions and test_codes {test.shape[1]}; encode both with one model."
-        )
+    train, test = _of_one_model(train_codes, test_codes)
     labelled = train_labels is not None or test_labels is not None
-    labels = np.concatenate(
-        [
-            as_labels(train_labels, len(train), "train_labels", classes),
-            as_labels(test_labels, len(test), "test_labels", classes),
-        ]
-    )
+    of_both = (train_labels, len(train), "train_labels"), (test_labels, len(test), "test_labels")
+    labels = np.concatenate([as_labels(*given, classes) for given in of_both])
     rng = np.random.default_rng(seed)
     codes = plane(np.concatenate([train, test]), rng)  # [n + m, 2]
     chosen = thin(len(codes), max_points, rng)
@@ -122,6 +114,16 @@ def latent_scatter(
         handles.append(_sample_of("cluster head", "*", INK))
     side_legend(figure, handles + (list(class_handles(labels, classes)) if labelled else []))
     return figure
+
+
+def _of_one_model(train_codes: ArrayLike, test_codes: ArrayLike) -> tuple[Array, Array]:
+    """Both sets of codes, checked; DataError if they have not as many dimensions."""
+    train, test = as_codes(train_codes, "train_codes"), as_codes(test_codes, "test_codes")
+    if train.shape[1] != test.shape[1]:
+        raise DataError(
+            f"train_codes have {train.shape[1]} dimensions and test_codes {test.shape[1]}; encode both with one model."
+        )
+    return train, test
 
 
 def _stars(axes: Axes, points: Array, names: Sequence[str] | None) -> None:
