@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from aae.anomaly import Usual, residuals, usual
+from aae.anomaly import EVIDENCE, Usual, residuals, usual
 from aae.config import Prior
 from aae.data import Dataset, original
 from aae.errors import ConfigError
@@ -66,8 +66,6 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
     prior: Any = "gaussian"
     validation_fraction: float = 0.2
 
-    usual_: Usual = field(init=False)
-    """What was learnt beside the networks, as `aae.export` takes it."""
     offset_: float = field(init=False)
     false_alarm_rate_: float = field(init=False)
 
@@ -105,7 +103,7 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def evidence(self, X: Any) -> Array:
-        """The four kinds of evidence behind each score, float64 [n, 4], in the order of `aae.anomaly.EVIDENCE`.
+        """The four kinds of evidence behind each score, float64 [n, 4], in the order of `EVIDENCE`.
 
         In standard deviations above the median of the rows that the detector was calibrated on.
         """
@@ -142,6 +140,15 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
     def _more(self, data: Dataset) -> Mapping[str, Any]:
         return adversarial()
 
+    @property
+    def usual_(self) -> Usual:
+        """What was learnt beside the networks, as `aae.export` takes it."""
+        check_is_fitted(self)
+        rows = (self.code_centre_, self.code_axes_, self.row_centre_)
+        return Usual(
+            EVIDENCE, *rows, self.evidence_centre_, self.evidence_spread_, -self.offset_, self.false_alarm_rate_
+        )
+
     def _calibrate(self, x: Array) -> Self:
         """Learn what is usual from the training rows (codes, the mean row) and the held-out ones (the rest)."""
         run, splits = self.run_, self.run_.directory.splits
@@ -150,7 +157,9 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
         if self.contamination != "auto":
             odd = float(np.percentile(-found.score(run, x), 100 * self.contamination))
             found = dataclasses.replace(found, threshold=-odd, false_alarm_rate=float(self.contamination))
-        self.usual_, self.offset_, self.false_alarm_rate_ = found, -found.threshold, found.false_alarm_rate
+        self.code_centre_, self.code_axes_, self.row_centre_ = found.code_centre, found.code_axes, found.row_centre
+        self.evidence_centre_, self.evidence_spread_ = found.centre, found.spread
+        self.offset_, self.false_alarm_rate_ = -found.threshold, found.false_alarm_rate
         error = np.square(residuals(run, held)).mean(axis=0)
         self.usual_error_ = np.maximum(error, max(1e-3 * error.mean(), 1e-12))
         return self
