@@ -694,6 +694,16 @@ def test_mistakes_are_named(call, message):
         call()
 
 
+def test_the_legend_of_curves_lies_beside_them() -> None:
+    """However they run: here they fill the whole height."""
+    runs = {f"a run with a long name, seed {i}": ([1, 10, 20], [100 - 9 * i, 1 + i, 100 - 9 * i]) for i in range(6)}
+    figure = plots.curves(runs, "epoch", "error")
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(runs)
+    assert not legend.get_window_extent().overlaps(figure.axes[0].get_window_extent())
+
+
 def test_last_values_of_curves_that_end_together_do_not_lie_on_each_other():
     steps = np.arange(1, 31)
     runs = {str(k): (steps, 10 / steps + 0.002 * k) for k in range(6)}

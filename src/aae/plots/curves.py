@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import ArrayLike
 
 from aae.errors import DataError
-from aae.plots.style import INK, LABEL, PALETTE, blank_figure, dress
+from aae.plots.style import LABEL, PALETTE, below_legend, blank_figure, dress
 
 WIDE, HIGH = 30.0, 1.25 * LABEL
 """Room for a written value, in points."""
@@ -38,7 +38,7 @@ def curves(runs: Mapping[str, tuple[ArrayLike, ArrayLike]], x: str, y: str) -> F
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
     dress(axes, "", x, y)
-    axes.legend(frameon=False, fontsize=LABEL, labelcolor=INK)
+    below_legend(figure, axes.get_lines())
     _write_last_values(figure, axes)
     return figure
 
