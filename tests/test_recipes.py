@@ -83,6 +83,10 @@ def test_what_the_recipes_are_called() -> None:
         "mnist-2d-reduction-100",
         "mnist-10d-reduction-100",
         "mnist-2d-reduction-clusters",
+        "mnist-2d-reduction-1000-moved",
+        "mnist-2d-reduction-100-moved",
+        "mnist-10d-reduction-100-moved",
+        "mnist-2d-reduction-clusters-moved",
     ]
     named = NAMES[1:]  # auto is for any data
     assert {name: recipes.recipe(name).data.source for name in named} == {
@@ -94,7 +98,8 @@ def test_what_the_recipes_are_called() -> None:
         assert config.model.latent == int(latent)
         if "-reduction-" in name:  # named by what teaches it, not by its prior
             assert config.model.kind == "dimension-reduction"
-            assert (config.data.labelled or "clusters") == (int(name.split("-")[-1]) if name[-1] == "0" else "clusters")
+            taught_by = name.removesuffix("-moved").rpartition("-")[2]
+            assert str(config.data.labelled or "clusters") == taught_by
             continue
         if "-wae-" in name:  # named by the method; both have the Gaussian prior of their paper
             assert config.prior.kind == "gaussian"
