@@ -265,6 +265,17 @@ def test_cluster_rules_by_hand() -> None:
     assert metrics.hungarian_accuracy(q, y) == pytest.approx(5 / 6)
 
 
+def test_log_odds_tell_rows_apart_whose_probabilities_round_to_one() -> None:
+    """The third row belongs to the first cluster most, though both probabilities are 1 in float32 and in float64."""
+    logits = np.array([[0, 5], [60, 10], [90, 10]], np.float32)
+    q = torch.from_numpy(logits).softmax(1)
+    assert (q[1:, 0] == 1).all()
+    assert metrics.by_head(q.numpy(), [0, 1, 2]).tolist() == [1, 0]
+    assert metrics.by_head(metrics.log_odds(logits), [0, 1, 2]).tolist() == [2, 0]
+    odds = metrics.log_odds(np.log([[0.2, 0.3, 0.5]]))
+    assert np.exp(odds)[0] == pytest.approx([0.2 / 0.8, 0.3 / 0.7, 0.5 / 0.5])
+
+
 def test_hungarian_accuracy_is_the_best_of_all_matches() -> None:
     rng = np.random.default_rng(0)
     q, y = rng.random((60, 4)), rng.integers(0, 4, 60)

@@ -192,9 +192,9 @@ def classification(run: Run, data: Dataset, held: Rows) -> dict[str, float]:
     if len(data.splits.validation):
         chosen = rows_of(data, "validation")
         if chosen.y is not None and (chosen.y >= 0).any():
-            fitted = run.predict_proba(chosen.x)
+            odds = metrics.log_odds(run.class_logits(chosen.x))
             for name, rule in (("head", metrics.by_head), ("majority", metrics.by_majority)):
-                found[f"error_{name}"] = metrics.cluster_error(q, held.y, rule(fitted, chosen.y))
+                found[f"error_{name}"] = metrics.cluster_error(q, held.y, rule(odds, chosen.y))
     return found
 
 

@@ -99,8 +99,8 @@ class HeldOut:
         from aae.metrics import classes  # here, so that other models train without waiting for scikit-learn
 
         generator = torch.Generator(self.device).manual_seed(self.config.seed)  # measuring never changes training
-        found = [self.model.class_probabilities(self.batch(part, generator).x) for part in rows.split(1000)]
+        found = [self.model.class_logits(self.batch(part, generator).x).float() for part in rows.split(1000)]
         q, y = torch.cat(found).cpu().numpy(), self.data.y[rows].numpy()
         if self.model.learns_labels:
-            return {"error_validation": classes.error_rate(q, y)}
-        return {"error_validation": classes.cluster_error(q, y, classes.by_head(q, y))}
+            return {"error_validation": classes.error_rate(q, y)}  # the likeliest class has the highest logit
+        return {"error_validation": classes.cluster_error(q, y, classes.by_head(classes.log_odds(q), y))}

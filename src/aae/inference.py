@@ -255,12 +255,19 @@ class Run:
 
     def predict_proba(self, x: ArrayLike | Tensor) -> np.ndarray:
         """The probability of each class or cluster for rows in original units, float32 [n, classes]."""
+        return self._classified(self.model.class_probabilities, x)
+
+    def class_logits(self, x: ArrayLike | Tensor) -> np.ndarray:
+        """Their logits, float32 [n, classes]: these tell rows apart whose probabilities round to 1."""
+        return self._classified(self.model.class_logits, x)
+
+    def _classified(self, function: Callable[[Tensor], Tensor], x: ArrayLike | Tensor) -> np.ndarray:
         if not self.model.classifies:
             raise ConfigError(
                 f"{self.where} holds a model of kind {self.config.model.kind}, which does not classify; train with "
                 "--model.kind semi-supervised or clustering"
             )
-        return self._blocks(self.model.class_probabilities, self._scaled(x))
+        return self._blocks(function, self._scaled(x))
 
     def predict(self, x: ArrayLike | Tensor) -> np.ndarray:
         """The most probable class or cluster of rows in original units, by number, int64 [n]."""

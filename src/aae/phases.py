@@ -126,7 +126,7 @@ class Model(nn.Module):
     beside: int = 0
     """Width of the block beside the code that `decode` takes, [batch, latent + beside]; 0: it takes codes alone."""
     classifies: bool = False
-    """Whether `class_probabilities` is offered."""
+    """Whether `class_logits` is offered."""
     classes: int = 0
     """How many classes or clusters the model knows of; 0: none."""
     learns_labels: bool = False
@@ -153,9 +153,13 @@ class Model(nn.Module):
         """Codes [batch, latent + beside] to scaled rows [batch, features]."""
         raise TypeError(f"{type(self).__name__} does not decode")
 
+    def class_logits(self, x: Tensor) -> Tensor:
+        """Scaled rows [batch, features] to a logit for each class or cluster, [batch, classes]."""
+        raise TypeError(f"{type(self).__name__} does not classify")
+
     def class_probabilities(self, x: Tensor) -> Tensor:
         """Scaled rows [batch, features] to the probability of each class or cluster, [batch, classes]."""
-        raise TypeError(f"{type(self).__name__} does not classify")
+        return self.class_logits(x).float().softmax(1)
 
 
 def parameters_of(model: nn.Module, phase: Phase) -> list[nn.Parameter]:

@@ -8,6 +8,7 @@ from aae.metrics.classes import (
     error_rate,
     hungarian_accuracy,
     least_distance,
+    log_odds,
 )
 from aae.metrics.neighbours import Neighbourhoods, knn_accuracy, neighbourhoods
 from aae.metrics.occupancy import Partition, crowding, hole_share, misplaced, planes
@@ -62,6 +63,7 @@ __all__ = [
     "ks_distances",
     "ks_of_uniform",
     "least_distance",
+    "log_odds",
     "max_ks",
     "memorisation_ratio",
     "misplaced",

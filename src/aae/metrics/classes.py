@@ -18,13 +18,23 @@ def error_rate(probabilities: npt.ArrayLike, y: npt.ArrayLike) -> float:
     return float((q.argmax(1) != labels).mean())
 
 
-def by_head(probabilities: npt.ArrayLike, y: npt.ArrayLike) -> Whole:
+def log_odds(logits: npt.ArrayLike) -> Floats:
+    """log(p / (1 - p)) of each class, float64 [n, classes], from logits: it rises with p where p itself rounds to 1."""
+    from scipy.special import logsumexp
+
+    given = rows(logits, "logits")
+    others = np.stack([logsumexp(np.delete(given, k, axis=1), axis=1) for k in range(given.shape[1])], axis=1)
+    return given - others
+
+
+def by_head(scores: npt.ArrayLike, y: npt.ArrayLike) -> Whole:
     """The label of each cluster by the paper's rule (section 6): that of the one row that belongs to it most.
 
     For cluster i, the row with the highest probability of i gives its label to the whole cluster. Fit it on validation
-    rows. Returns [clusters].
+    rows. `scores` [n, clusters] are probabilities or what rises with them: give `log_odds`, since probabilities of
+    many rows may round to the same 1, of which the first would be taken. Returns [clusters].
     """
-    q, labels = _labelled(probabilities, y)
+    q, labels = _labelled(scores, y, "scores")
     return labels[q.argmax(0)]
 
 
@@ -71,8 +81,8 @@ def agreement(probabilities: npt.ArrayLike, y: npt.ArrayLike) -> tuple[float, fl
     return float(normalized_mutual_info_score(labels, assigned)), float(adjusted_rand_score(labels, assigned))
 
 
-def _labelled(probabilities: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Floats, Whole]:
-    q, labels = rows(probabilities, "probabilities"), np.asarray(y)
+def _labelled(probabilities: npt.ArrayLike, y: npt.ArrayLike, name: str = "probabilities") -> tuple[Floats, Whole]:
+    q, labels = rows(probabilities, name), np.asarray(y)
     if labels.shape != (len(q),):
         raise DataError(f"y must hold one label for each of {len(q)} rows, got shape {list(labels.shape)}")
     labels = labels.astype(np.int64)

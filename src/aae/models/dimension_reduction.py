@@ -121,8 +121,8 @@ class DimensionReduction(Model):
         """The heads."""
         return self.heads.weight.detach()
 
-    def class_probabilities(self, x: Tensor) -> Tensor:
-        return blocks.heads(self.encoder(x), self.classes)[0]
+    def class_logits(self, x: Tensor) -> Tensor:
+        return self.encoder(x)[:, : self.classes]
 
     def decode(self, z: Tensor) -> Tensor:
         return self.decoder.mean(self.decoder(z))

@@ -95,8 +95,8 @@ class SemiSupervised(Model):
     def sample_codes(self, batch: Batch) -> Tensor:
         return self.codes(batch)[1]
 
-    def class_probabilities(self, x: Tensor) -> Tensor:
-        return blocks.heads(self.encoder(x), self.classes)[0]
+    def class_logits(self, x: Tensor) -> Tensor:
+        return self.encoder(x)[:, : self.classes]
 
     def decode(self, z: Tensor) -> Tensor:
         """Style and class side by side, [batch, latent + classes], to rows."""

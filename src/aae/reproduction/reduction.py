@@ -104,7 +104,7 @@ FIGURE_10 = Experiment(
         RECALLED,
         HELD_STILL.format("class or cluster", "mnist-2d-reduction-100-moved and so on"),
         "Clusters are labelled by the paper's rule: the validation row with the highest probability of a cluster "
-        f"labels all of it. With the quick budget, and in the row that is ours, their layers have 1,000 units, not 3,000. 50,000 training and "
-        f"10,000 validation rows. {TEST_ONCE}",
+        "labels all of it. With the quick budget, and in the row that is ours, their layers have 1,000 units, not "
+        f"3,000. 50,000 training and 10,000 validation rows. {TEST_ONCE}",
     ),
 )
