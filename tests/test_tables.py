@@ -232,6 +232,10 @@ MISTAKES = {
     "huge": (b"a,b\n" + b"1,2\n" * 20 + b"1,1e300\n", "row 20.*column 'b'"),
     "empty column": (b"a,b\n" + b"1,\n" * 20, "column 'b' is empty.*--drop b"),
     "free text": (b"a,b\n" + b"".join(b"1,x%d\n" % i for i in range(40)), "40 different texts.*--drop b"),
+    "a word among numbers": (
+        b"a,b\n" + b"".join(b"1,%d.5\n" % i for i in range(30)) + b"2,low\n",
+        "row 30.*'b' holds 'low'",
+    ),
     "few rows": (b"a,b\n1,2\n", "at least 10"),
 }
 
@@ -274,6 +278,20 @@ def test_new_rows_that_do_not_fit_are_refused_by_row_and_column(table_run: aae.R
         table_run.encode(table.take(HEADER[1:]))
     with pytest.raises(DataError, match="column 'age' holds text"):
         table_run.encode(Table(table.columns | {"age": Cells.of(np.array(["old"] * len(table)))}))
+    one = np.array([str(i) for i in range(len(table))])
+    one[7] = "old"
+    with pytest.raises(DataError, match=r"row 7.*column 'age' holds 'old'; [0-9]+ other rows hold numbers"):
+        table_run.encode(Table(table.columns | {"age": Cells.of(one)}))
+
+
+def test_rows_on_the_line_are_called_by_their_file(table_run: aae.Run, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "other.csv").write_text("a,b\n" + "1,2\n" * 12)
+    np.save(tmp_path / "other.npy", np.zeros((12, 3)))
+    for command, name, end in (("encode", "other.csv", ".npz"), ("impute", "other.npy", ".csv")):
+        assert cli.main([command, str(table_run.path), str(tmp_path / name), "-o", str(tmp_path / f"out{end}")]) == 3
+        said = capsys.readouterr().err
+        assert said.startswith(f"aae: {name}")
+        assert "the data" not in said
 
 
 def test_an_array_with_gaps_is_a_table_if_one_says_so(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from aae.conditions import condition_block, condition_values
 from aae.config import Config, DataSpec, from_dict
 from aae.data import Dataset, Scaling, Table
 from aae.data.frames import from_frame, is_frame, like
-from aae.data.layout import LARGEST, numbers
+from aae.data.layout import GIVEN, LARGEST, numbers
 from aae.data.streaming import mapped, pieces
 from aae.data.table_scaling import drawn_between, scaled_bounds
 from aae.data.tables import untyped
@@ -319,7 +319,7 @@ class Run:
         filled = np.where(np.isnan(given), self.reconstruct(given, condition=told), given)
         if not (is_frame(x) or isinstance(x, Table)):
             return filled
-        table = from_frame(x, "the data") if is_frame(x) else x
+        table = from_frame(x, GIVEN) if is_frame(x) else x
         table = table.replaced(self.table(filled))
         return like(table, x) if is_frame(x) else table
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from aae.config import Config, flatten, replace, resolve
+from aae.config import Config, DataSpec, flatten, replace, resolve
 from aae.data import Dataset
 from aae.errors import ConfigError
 from aae.hardware import device_of
@@ -126,6 +126,19 @@ def _labelled(data: Dataset) -> int:
     return int((data.y[data.splits.train] >= 0).sum())
 
 
+def _channels_and_side(spec: DataSpec) -> tuple[int, int]:
+    """Channels of an image and its longer side in pixels."""
+    return (spec.shape[0] if len(spec.shape) == 3 else 1), max(spec.shape[-2:])
+
+
+def convolved(spec: DataSpec) -> bool:
+    """Whether rows are images in colour or so large that dense layers would see too little of what is near."""
+    if not spec.is_image:
+        return False
+    channels, side = _channels_and_side(spec)
+    return channels > 1 or side >= LARGE_SIDE
+
+
 def _goal(data: Dataset) -> str:
     if 0 < _labelled(data) < len(data.splits.train):
         return "classify"
@@ -141,6 +154,13 @@ def _model(choice: _Choice, data: Dataset, goal: str) -> None:
     elif data.spec.name in ("digits", "mnist") and goal == "look":
         choice.recipe = f"{data.spec.name}-2d-uniform"
         choice.reasons.append(f"{data.spec.name} has a recipe that was tuned for it")
+    elif convolved(data.spec):
+        choice.recipe = "images-2d-uniform"
+        channels, side = _channels_and_side(data.spec)
+        choice.reasons.append(
+            f"{side} pixels a side{' in colour' if channels > 1 else ''}: convolutions keep what is near together, and "
+            "images-2d-uniform has them"
+        )
     else:
         blocks = goal in ("classify", "cluster")
         why = "the size of the run follows the rows" if blocks else "the adversary's pull is measured, not tuned"
@@ -200,17 +220,12 @@ def _latent(choice: _Choice, data: Dataset, goal: str) -> None:
 def _networks(choice: _Choice, data: Dataset, goal: str) -> None:
     """The networks, by the shape and the number of rows."""
     rows, spec = len(data.splits.train), data.spec
+    if convolved(data.spec):
+        if (side := _channels_and_side(data.spec)[1]) > HUGE_SIDE:
+            choice.cautions.append(f"{side} pixels a side are slow; for a folder of images try --image-size 64")
+        return
     if spec.is_image:
-        channels, side = (spec.shape[0] if len(spec.shape) == 3 else 1), max(spec.shape[-2:])
-        if side >= LARGE_SIDE or channels > 1:
-            choice.set(
-                f"{side} pixels a side{' in colour' if channels > 1 else ''}: convolutions keep what is near together",
-                model__network="conv",
-            )
-            if side > HUGE_SIDE:
-                choice.cautions.append(f"{side} pixels a side are slow; for a folder of images try --image-size 64")
-        else:
-            choice.reasons.append(f"{side} pixels a side, grey: dense layers are enough, and fast")
+        choice.reasons.append(f"{max(spec.shape[-2:])} pixels a side, grey: dense layers are enough, and fast")
     if rows < FEW_ROWS:
         width = min(256, max(32, 2 ** math.ceil(math.log2(4 * spec.features))))
         choice.set(
@@ -226,8 +241,8 @@ def _machine(choice: _Choice, data: Dataset, goal: str) -> None:
     device = device_of("auto")
     if device.type == "cuda":
         choice.reasons.append("a CUDA GPU is found and used; the step is recorded as a graph (cuda_graphs)")
-    elif choice.changes.get("model.network") == "conv":
-        choice.set("no GPU: convolutions gain from all processor threads", threads=0)
+    elif convolved(data.spec):
+        choice.reasons.append("no GPU: convolutions gain from all processor threads, and have them (threads = 0)")
         if len(data.splits.train) > MANY_ROWS // 10:
             choice.cautions.append("convolutions over so many rows take hours without a GPU")
 

@@ -107,7 +107,7 @@ def plain_loop(networks: Networks, rows: Tensor, batch: int, device: torch.devic
     return steps
 
 
-def _pythae_model(networks: Networks, features: int, latent: int) -> Any:
+def pythae_model(networks: Networks, features: int, latent: int) -> Any:
     """Pythae's adversarial autoencoder around these very networks."""
     from pythae.models import Adversarial_AE, Adversarial_AE_Config
     from pythae.models.base.base_utils import ModelOutput
@@ -149,7 +149,7 @@ def pythae_loop(networks: Networks, rows: Tensor, batch: int, device: torch.devi
     from pythae.trainers.training_callbacks import CallbackHandler
 
     logging.getLogger("pythae").setLevel(logging.WARNING)
-    model = _pythae_model(networks, rows.shape[1], latent)
+    model = pythae_model(networks, rows.shape[1], latent)
     rates = {"autoencoder_learning_rate": 1e-4, "discriminator_learning_rate": 1e-4}
     training = AdversarialTrainerConfig(
         output_dir=tempfile.mkdtemp(prefix="pythae-"),

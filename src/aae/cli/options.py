@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,7 +15,7 @@ from aae import config
 from aae.config import Config
 
 if TYPE_CHECKING:
-    from aae.data import Dataset
+    from aae.data import Dataset, Raw
     from aae.inference import Run
 
 RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="The run directory.")]
@@ -90,11 +92,20 @@ def condition_of(run: Run, words: tuple[str, ...]) -> dict[str, Any] | None:
     return written_conditions(words, run.spec.conditions.columns)
 
 
-def rows_of(source: str, data_dir: str | None, layout: Layout, settings: Config) -> Any:
+@contextlib.contextmanager
+def rows_of(source: str, data_dir: str | None, layout: Layout, settings: Config) -> Iterator[Raw]:
+    """The rows on the line; a run that cannot take them calls them by their file within the `with`."""
     from aae.data import read
+    from aae.data.layout import GIVEN
+    from aae.errors import DataError
 
     data = config.replace(settings, {"data.directory": data_dir, "data.layout": layout}).data
-    return read(source, data, needs_label=False)
+    raw = read(source, data, needs_label=False)
+    try:
+        yield raw
+    except DataError as error:
+        said = str(error)
+        raise DataError(raw.name + said.removeprefix(GIVEN) if said.startswith(GIVEN) else said) from None
 
 
 def data_again(settings: Config, data_dir: str | None) -> Dataset:

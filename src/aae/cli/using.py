@@ -50,8 +50,8 @@ def encode(
     annotated = data.lower().endswith(".h5ad")
     check_suffix(out, *((".npz", ".h5ad") if annotated else (".npz",)))
     loaded = run_of(run)
-    raw = rows_of(data, data_dir, layout, loaded.config)
-    codes = loaded.encode(raw.x)
+    with rows_of(data, data_dir, layout, loaded.config) as raw:
+        codes = loaded.encode(raw.x)
     if out.suffix.lower() == ".h5ad":
         from aae.data.containers import CODES, write_h5ad
 
@@ -78,8 +78,8 @@ def reconstruct(run: RunPath, data: DataSource, /, out: Out, data_dir: DataDir =
 
     check_suffix(out, *ROWS)
     loaded = run_of(run)
-    raw = rows_of(data, data_dir, layout, loaded.config)
-    rows = loaded.reconstruct(raw.x)
+    with rows_of(data, data_dir, layout, loaded.config) as raw:
+        rows = loaded.reconstruct(raw.x)
     write_rows(out, loaded.spec, {"samples": rows} | labels_of(raw))
     say(f"wrote {len(rows)} reconstructed rows to {out}")
 
@@ -92,8 +92,8 @@ def impute(run: RunPath, data: DataSource, /, out: Out, layout: Layout = "auto")
 
     check_suffix(out, *TABLES)
     loaded = run_of(run)
-    given = rows_of(data, None, layout, config.replace(loaded.config, {"data.label": None})).x
-    filled = loaded.impute(given)
+    with rows_of(data, None, layout, config.replace(loaded.config, {"data.label": None})) as raw:
+        filled = loaded.impute(raw.x)
     write_table(out, loaded.table(filled) if isinstance(filled, np.ndarray) else filled)
     say(f"wrote {len(filled)} rows, their gaps filled, to {out}")
 
@@ -106,8 +106,8 @@ def predict(
 
     check_suffix(out, ".npz")
     loaded = run_of(run)
-    raw = rows_of(data, data_dir, layout, loaded.config)
-    probabilities = loaded.predict_proba(raw.x)
+    with rows_of(data, data_dir, layout, loaded.config) as raw:
+        probabilities = loaded.predict_proba(raw.x)
     found = {"predicted": probabilities.argmax(1), "probabilities": probabilities}
     write_arrays(out, found | labels_of(raw))
     say(f"wrote the classes of {len(probabilities)} rows, out of {probabilities.shape[1]}, to {out}")
@@ -127,11 +127,11 @@ def restyle(
 
     check_suffix(out, ".npz", ".png")
     loaded = run_of(run)
-    raw = rows_of(data, data_dir, layout, loaded.config)
     if n < 1:
         raise ConfigError(f"-n must be 1 or more, got {n}")
-    rows = raw.x[:n]
-    found = loaded.restyle(rows)
+    with rows_of(data, data_dir, layout, loaded.config) as raw:
+        rows = raw.x[:n]
+        found = loaded.restyle(rows)
     if out.suffix.lower() == ".npz":
         write_arrays(out, {"samples": found})
     else:

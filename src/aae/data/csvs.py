@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aae.data.files import reading
-from aae.data.tables import Cells, Table
+from aae.data.tables import Cells, Table, is_number
 from aae.errors import DataError
 
 Array = NDArray[Any]
@@ -95,21 +95,14 @@ def _separator(text: str) -> str:
 def _header(lines: list[list[str]], path: Path) -> tuple[list[str], list[list[str]]]:
     """Names of the columns and the rows. A first line with a number in it is a row, and the names are 0, 1, ..."""
     first = [field.strip() for field in lines[0]]
-    if any(_is_number(field) for field in first) or (len(first) > 1 and all(field in MISSING for field in first)):
+    known = [field for field in first if field not in MISSING]
+    if any(map(is_number, known)) or (len(first) > 1 and not known):
         return [str(i) for i in range(len(first))], lines
     names = [field or f"column {i}" for i, field in enumerate(first)]
     double = [name for i, name in enumerate(names) if name in names[:i]]
     if double:
         raise DataError(f"{path}: two columns have the name {double[0]!r}; rename one")
     return names, lines[1:]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return text not in MISSING
 
 
 def _column(fields: list[str], separator: str) -> Cells:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from aae.config import DataSpec
 from aae.data import layout
 from aae.data.frames import from_frame, is_frame
-from aae.data.layout import numbers
+from aae.data.layout import GIVEN, numbers
 from aae.data.tables import Table, check_values, values_of
 from aae.errors import DataError
 
@@ -25,28 +25,28 @@ def rows(x: Any, spec: DataSpec) -> torch.Tensor:
     if not spec.columns:
         return layout.rows(_array_of(x) if is_frame(x) else x, spec)
     if is_frame(x):
-        x = from_frame(x, "the data")
+        x = from_frame(x, GIVEN)
     if isinstance(x, Table):
-        values = values_of(x, spec.columns, "the data")
+        values = values_of(x, spec.columns, GIVEN)
     else:
         array = numbers(x)
         if array.ndim != 2 or array.shape[1] != len(spec.columns):
             raise DataError(
-                f"the data has shape {array.shape}; this model takes a table with the columns "
+                f"{GIVEN} has shape {array.shape}; this model takes a table with the columns "
                 f"{', '.join(c.name for c in spec.columns[:10])}, or an array [n, {len(spec.columns)}] of their values"
             )
-        values = check_values(array.astype(np.float64), spec.columns, "the data")
+        values = check_values(array.astype(np.float64), spec.columns, GIVEN)
     if not len(values):
-        raise DataError("the data has no rows")
+        raise DataError(f"{GIVEN} has no rows")
     return torch.from_numpy(values)
 
 
 def _array_of(frame: Any) -> NDArray[Any]:
     """The numbers of a frame for a model of plain vectors; gaps become NaN, which is then refused with its place."""
-    table = from_frame(frame, "the data")
+    table = from_frame(frame, GIVEN)
     for name, cells in table.columns.items():
         if cells.values.dtype.kind not in "biuf":
-            raise DataError(f"the data: column {name!r} holds {cells.dtype}; this model was trained on numbers alone")
+            raise DataError(f"{GIVEN}: column {name!r} holds {cells.dtype}; this model was trained on numbers alone")
     return np.stack([np.where(c.missing, np.nan, c.values) for c in table.columns.values()], axis=1)
 
 

@@ -20,6 +20,8 @@ Array = NDArray[Any]
 
 CHANNELS = (1, 3, 4)
 """Lengths of an axis that is taken for channels: grey, colour, colour with opacity."""
+GIVEN = "the data"
+"""What rows are called in an error where no file is known that they came from."""
 LARGEST = 1e30
 """Largest magnitude that 32-bit arithmetic scales safely; its own limit is 3.4e38."""
 CHECKED_AT_ONCE = 1 << 22
@@ -98,11 +100,11 @@ def rows(x: Any, spec: DataSpec) -> torch.Tensor:
         expected = " or ".join(_show(shape) for shape in (spec.original_shape, (spec.features,)))
         if not spec.is_image:
             expected = _show(spec.shape)
-        raise DataError(f"the data has shape {array.shape}; this model takes {expected}.{one}")
+        raise DataError(f"{GIVEN} has shape {array.shape}; this model takes {expected}.{one}")
     if not len(array):
-        raise DataError(f"the data has no rows: its shape is {array.shape}")
+        raise DataError(f"{GIVEN} has no rows: its shape is {array.shape}")
     flat = flatten(array, spec.channels_last and array.shape[1:] == spec.original_shape)
-    check_finite(flat, spec.shape, "the data")
+    check_finite(flat, spec.shape, GIVEN)
     flat = flat.astype(np.float32, copy=False)
     return torch.from_numpy(flat if flat.flags.writeable else flat.copy())
 
@@ -120,7 +122,7 @@ def original(u: torch.Tensor | Array, spec: DataSpec) -> NDArray[np.float32]:
     return flat.reshape(-1, *spec.original_shape)
 
 
-def numbers(x: Any, where: str = "the data") -> Array:
+def numbers(x: Any, where: str = GIVEN) -> Array:
     """`x` as an array of booleans, whole numbers, float32 or float64 in this machine's byte order, or a DataError."""
     if isinstance(x, torch.Tensor):
         if x.layout != torch.strided:

@@ -27,6 +27,7 @@ Array = NDArray[Any]
 MOST_CATEGORIES = 200
 """More different texts than this in one column are taken for free text or an identifier."""
 SHOWN = 6
+LIMITED = "expected a finite number of at most 1e30"
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +163,7 @@ def _column(name: str, cells: Cells, config: Data, train: NDArray[np.int64], whe
     if declared is not None or asked or known.dtype.kind == "U":
         words = declared or tuple(map(str, np.unique(known)))
         if declared is None and not asked and len(words) > min(MOST_CATEGORIES, max(2, len(known) // 2)):
+            _refuse_among_numbers(cells, name, where)
             raise DataError(
                 f"{where}: column {name!r} holds {len(words)} different texts in {len(known)} rows, such as "
                 f"{words[0][:40]!r}; leave it out with --drop {_quoted(name)}, or say --categories {_quoted(name)} if "
@@ -209,7 +211,7 @@ def _numbers(cells: Cells, column: Column, where: str, row: int = 0) -> NDArray[
         order = np.argsort(words)
         at = order[np.searchsorted(words[order], text).clip(max=len(words) - 1)]
         expected = f"it was trained on {_list(column.categories)}"
-        _refuse(missing, words[at] != text, text, column, where, expected, row)
+        _refuse(missing, words[at] != text, text, column.name, where, expected, row)
         out[~missing] = at
         return out
     if column.kind == "time" and known.dtype.kind == "U":
@@ -219,14 +221,15 @@ def _numbers(cells: Cells, column: Column, where: str, row: int = 0) -> NDArray[
     elif known.dtype.kind in "biuf" and column.kind != "time":
         out[~missing] = known
     elif len(known):
+        _refuse_among_numbers(cells, column.name, where, row)
         raise DataError(
             f"{where}: column {column.name!r} holds {'text' if known.dtype.kind == 'U' else known.dtype}, such as "
             f"{str(known[0])[:40]!r}; expected {column.kind} values"
         )
     found = out[~missing]
     if column.kind == "boolean":
-        _refuse(missing, (found != 0) & (found != 1), known, column, where, "expected 0 or 1", row)
-    _refuse(missing, ~(np.abs(found) <= LARGEST), known, column, where, "expected a finite number of at most 1e30", row)
+        _refuse(missing, (found != 0) & (found != 1), known, column.name, where, "expected 0 or 1", row)
+    _refuse(missing, ~(np.abs(found) <= LARGEST), known, column.name, where, LIMITED, row)
     return out
 
 
@@ -241,7 +244,7 @@ def _refuse(
     missing: NDArray[np.bool_],
     wrong: NDArray[np.bool_],
     known: Array,
-    column: Column,
+    column: str,
     where: str,
     expected: str,
     before: int = 0,
@@ -251,8 +254,26 @@ def _refuse(
         first = int(np.argmax(wrong))
         row = before + int(np.flatnonzero(~missing)[first])
         raise DataError(
-            f"{where}: row {row} (counted from 0), column {column.name!r} holds {str(known[first])[:40]!r}; {expected}"
+            f"{where}: row {row} (counted from 0), column {column!r} holds {str(known[first])[:40]!r}; {expected}"
         )
+
+
+def _refuse_among_numbers(cells: Cells, name: str, where: str, before: int = 0) -> None:
+    """DataError for the first text in a column of text that is nine tenths numbers. before: rows ahead of these."""
+    known = cells.known.astype(str)
+    wrong = np.array([not is_number(text) for text in known])
+    if 0 < wrong.sum() <= len(known) / 10:
+        numbers = f"{len(known) - wrong.sum()} other rows hold numbers; mend it, or leave its field empty"
+        _refuse(cells.missing, wrong, known, name, where, numbers, before)
+
+
+def is_number(text: str) -> bool:
+    """Whether a text reads as a number, NaN and infinity included."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def check_values(values: NDArray[np.float64], columns: Sequence[Column], where: str) -> NDArray[np.float64]:
@@ -262,7 +283,7 @@ def check_values(values: NDArray[np.float64], columns: Sequence[Column], where: 
         most = len(column.categories) - 1 if column.kind == "category" else 1 if column.kind == "boolean" else None
         bad = ~(np.abs(known) <= LARGEST) if most is None else (known < 0) | (known > most) | (known != np.rint(known))
         expected = "a finite number of at most 1e30" if most is None else f"whole numbers from 0 to {most}"
-        _refuse(np.isnan(values[:, i]), bad, known, column, where, f"expected {expected}")
+        _refuse(np.isnan(values[:, i]), bad, known, column.name, where, f"expected {expected}")
     return values
 
 

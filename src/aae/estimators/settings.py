@@ -26,7 +26,7 @@ from aae.data import MEMORY
 from aae.errors import ConfigError
 from aae.priors.files import CLOUDS, PICTURES, pack
 from aae.priors.given import Points
-from aae.recommend import LARGE_SIDE
+from aae.recommend import convolved
 
 PARAMETERS = {
     "model.kind": "the class of the estimator",
@@ -122,7 +122,7 @@ def configure(
 ) -> Config:
     """The Config of a fit to `rows` training rows.
 
-    Images in colour, or of `LARGE_SIDE` pixels and more, are convolved; of smaller ones dense layers learn as much.
+    Images in colour, or of 32 pixels a side and more, are convolved; of smaller ones dense layers learn as much.
     ConfigError that names the parameter or setting for a value that cannot be.
     """
     chosen, hidden = sizes(rows, spec.features), parameters["hidden"]
@@ -133,12 +133,10 @@ def configure(
             f"hidden must be 'auto' or the widths of the hidden layers, such as (256, 256); got {hidden!r}"
         )
     width = max((*hidden, 1))
-    channels = spec.shape[0] if len(spec.shape) == 3 else 1
-    convolved = spec.is_image and (channels > 1 or max(spec.shape[-2:]) >= LARGE_SIDE)
     model = Model(
         kind=kind,  # type: ignore[arg-type]
         latent=whole(parameters["n_components"], "n_components"),
-        network="conv" if convolved else "mlp",
+        network="conv" if convolved(spec) else "mlp",
         encoder=_widths(hidden),
         decoder=_widths(hidden),
     )
