@@ -15,7 +15,7 @@ from aae import config
 from aae.config import Config
 
 if TYPE_CHECKING:
-    from aae.data import Dataset, Raw
+    from aae.data import Dataset
     from aae.inference import Run
 
 RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="The run directory.")]
@@ -93,7 +93,7 @@ def condition_of(run: Run, words: tuple[str, ...]) -> dict[str, Any] | None:
 
 
 @contextlib.contextmanager
-def rows_of(source: str, data_dir: str | None, layout: Layout, settings: Config) -> Iterator[Raw]:
+def rows_of(source: str, data_dir: str | None, layout: Layout, settings: Config) -> Iterator[Any]:
     """The rows on the line; a run that cannot take them calls them by their file within the `with`."""
     from aae.data import read
     from aae.data.layout import GIVEN
