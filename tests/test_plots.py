@@ -158,6 +158,9 @@ def every_figure(digits):
     ]
     yield "comparison", plots.comparison(panels)
     yield "long legend", plots.comparison([plots.Panel("AAE", wide, np.arange(400) % 40, SQUARE)] * 2, names)
+    for count, outline in ((2, None), (2, SQUARE), (3, None)):
+        crowd = [plots.Panel("AAE", np.tile(codes, (3, 1)), np.tile(labels, 3) % 10, outline)] * count
+        yield f"{count} panels of ten classes", plots.comparison(crowd)
     yield "one panel", plots.comparison([plots.Panel("AAE", wide)])
 
 

@@ -1,5 +1,8 @@
 """Where the codes lie: one latent space with its prior's outline, and several side by side."""
 
+from __future__ import annotations
+
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +33,7 @@ from aae.plots.style import (
     dress,
     percent,
     side_legend,
+    text_width,
 )
 
 Outline = Array | Sequence[Any]
@@ -174,7 +178,9 @@ def comparison(
         handles.append(_line("prior"))
     below_legend(figure, handles)
     many = f" ({max_points:,} of its codes, chosen at random)" if thinned else ""
-    figure.suptitle(f"The same data in the latent space of each model{many}", fontsize=TITLE + 1, color=INK)
+    room = int(figure.get_figwidth() / text_width("x", TITLE + 1))
+    title = textwrap.fill(f"The same data in the latent space of each model{many}", room)
+    figure.suptitle(title, fontsize=TITLE + 1, color=INK)
     return figure
 
 

@@ -94,11 +94,13 @@ def side_legend(figure: Figure, handles: Sequence[Any]) -> None:
 def below_legend(figure: Figure, handles: Sequence[Any]) -> None:
     """Put a legend below all axes, in one row or in as many as its longest label asks for."""
     if handles:
-        widest = 0.6 + text_width(max((str(handle.get_label()) for handle in handles), key=len), LABEL)  # inches
+        beside = 5 * LABEL / 72  # inches: the handle, and what the legend leaves between it, its label and the next
+        widest = beside + text_width(max((str(handle.get_label()) for handle in handles), key=len), LABEL)
+        rows = -(-len(handles) // max(1, int(figure.get_figwidth() / widest)))
         figure.legend(
             handles=list(handles),
             loc="outside lower center",
-            ncols=max(1, min(len(handles), int(figure.get_figwidth() / widest))),
+            ncols=-(-len(handles) // rows),  # columns of one height
             frameon=False,
             fontsize=LABEL,
             labelcolor=INK,
