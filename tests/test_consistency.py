@@ -89,6 +89,21 @@ def test_moved_pictures_stay_within_the_values_of_the_picture_and_move_each_on_i
     )
 
 
+def test_a_slant_moves_rows_and_a_stretch_keeps_the_area() -> None:
+    slanted = consistency.Consistency("moved", rotation=0, shift=0, zoom=0, shear=0.5)
+    y, x = centre(consistency.moved(blob(40, 60, 8, 0), slanted, generator())).unbind(1)
+    assert y == pytest.approx(8, abs=0.1)
+    assert x.max() == pytest.approx(4, abs=0.2)
+    assert x.min() == pytest.approx(-4, abs=0.2)
+    aside = centre(consistency.moved(blob(40, 60, 0, 8), slanted, generator()))
+    assert aside == pytest.approx(torch.tensor([0.0, 8.0]).expand_as(aside), abs=0.1)  # the middle row stays
+    stretched = consistency.Consistency("moved", rotation=0, shift=0, zoom=0, stretch=0.25)
+    y, x = centre(consistency.moved(blob(60, 40, 8, 8), stretched, generator())).unbind(1)
+    assert x * y == pytest.approx(64, abs=3)
+    assert x.max() == pytest.approx(10, abs=0.3)
+    assert x.min() == pytest.approx(6.4, abs=0.3)
+
+
 def test_the_most_changing_direction_of_a_linear_class_is_along_its_weights() -> None:
     """For two classes with linear logits every change counts by its share along the difference of their weights."""
     weight = torch.randn(2, 5, generator=generator())

@@ -197,7 +197,7 @@ def _unused_by_consistency(config: Config) -> dict[str, str]:
             "kind",
             "weight",
             "confidence",
-            *(("radius",) if chosen == "adversarial" else ("rotation", "shift", "zoom")),
+            *(("radius",) if chosen == "adversarial" else ("rotation", "shift", "zoom", "shear", "stretch")),
         )
     others = (f.name for f in dataclasses.fields(Consistency) if f.name not in used)
     reasons = dict.fromkeys((f"consistency.{name}" for name in others), f"consistency.kind = {chosen} does not use it")

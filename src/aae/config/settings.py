@@ -248,14 +248,18 @@ class Consistency:
     """Most pixels by which it is shifted along each axis, either way."""
     zoom: float = 0.1
     """Most share of its size by which it is zoomed, either way (0 to below 1)."""
+    shear: float = 0.0
+    """Most by which it is slanted: its rows slide, either way, by this share of their distance from the middle."""
+    stretch: float = 0.0
+    """Most share by which it grows wider and as much lower, or the reverse (0 to below 1)."""
     radius: float = 1.5
     """Length of the adversarial change, in scaled units."""
 
     def __post_init__(self) -> None:
-        for name in ("weight", "rotation", "shift"):
+        for name in ("weight", "rotation", "shift", "shear"):
             value = getattr(self, name)
             require(0 <= value < math.inf, f"{name} must be 0 or more and finite, got {value}")
-        for name in ("confidence", "zoom"):
+        for name in ("confidence", "zoom", "stretch"):
             require(0 <= getattr(self, name) < 1, f"{name} must lie in 0 to below 1, got {getattr(self, name)}")
         require(0 < self.radius < math.inf, f"radius must be above 0 and finite, got {self.radius}")
 

@@ -61,21 +61,27 @@ def phase(encoder: Encoder, classes: int, config: Config, spec: DataSpec) -> tup
 
 
 def moved(images: Tensor, chosen: Consistency, generator: torch.Generator, share: Share | None = None) -> Tensor:
-    """Each picture turned, shifted and zoomed by amounts of its own: [batch, h, w] or [batch, c, h, w].
+    """Each picture slanted, stretched, turned, zoomed, shifted by its own amounts, [batch, h, w] or [batch, c, h, w].
 
-    The amounts are uniform up to `rotation` degrees, `shift` pixels and `zoom` times the size, either way. Values
-    between pixels are bilinear; what comes in from outside is the nearest pixel of the border. share: which pictures of
-    a step these are, where several processes share them; the amounts are drawn for all.
+    The amounts are uniform up to `rotation` degrees, `shift` pixels, `zoom` times the size and `shear` pixels for each
+    pixel from the middle, either way; of `stretch` it is the logarithm. Values between pixels are bilinear; what comes
+    in from outside is the nearest pixel of the border. share: which pictures of a step these are, where several
+    processes share them; the amounts are drawn for all.
     """
     n, (height, width) = len(images), images.shape[-2:]
-    drawn = torch.rand(4, n if share is None else share.rows, generator=generator, device=images.device)
+    amounts = 6 if chosen.shear or chosen.stretch else 4
+    drawn = torch.rand(amounts, n if share is None else share.rows, generator=generator, device=images.device)
     drawn = drawn if share is None else share.mine(drawn.t()).t()
-    turn, across, down, size = (2 * drawn - 1).unbind()
+    turn, across, down, size, *skew = (2 * drawn - 1).unbind()
     angle, scale = turn * math.radians(chosen.rotation), 1 + size * chosen.zoom
     cosine, sine = angle.cos() * scale, angle.sin() * scale
     dx, dy = across * chosen.shift * 2 / width, down * chosen.shift * 2 / height
-    # in units of the picture's half sizes, so a turn of a picture that is not square needs the ratio of its sides
-    rows = torch.stack([cosine, -sine * height / width, dx, sine * width / height, cosine, dy], dim=1)
+    slant, wider = (chosen.shear * skew[0], (1 + chosen.stretch) ** skew[1]) if skew else (0.0, 1.0)
+    # Where each pixel comes from: turn @ [[wider, slant], [0, 1 / wider]]. In units of the picture's half sizes, so
+    # what mixes the axes of a picture that is not square needs the ratio of its sides.
+    a, b = cosine * wider, cosine * slant - sine / wider
+    c, d = sine * wider, sine * slant + cosine / wider
+    rows = torch.stack([a, b * height / width, dx, c * width / height, d, dy], dim=1)
     planes = images if images.dim() == 4 else images[:, None]
     with torch.autocast(images.device.type, enabled=False):  # places of pixels need more than eight bits
         grid = F.affine_grid(rows.view(n, 2, 3), list(planes.shape), align_corners=False)
