@@ -11,7 +11,9 @@ def auto() -> Config:
     """Any data, any prior: weights from measured gradients, size of the run by the number of rows; minutes.
 
     The pull of the adversary grows from half to twice that of reconstruction: reconstruct first, match last. A ratio of
-    gradients means the same for every loss, number of columns and prior; docs/defaults.md has what it reaches.
+    gradients means the same for every loss, number of columns and prior. The discriminator is small, so three of its
+    steps for each of the encoder's cost little and tell the encoder more; what is kept is a running average of the
+    weights, since the players circle around a match. docs/defaults.md has what it reaches.
     """
     return Config(
         recipe="auto",
@@ -22,8 +24,15 @@ def auto() -> Config:
         model=Model(encoder=(512, 512), decoder=(512, 512), discriminator=(256, 256)),
         prior=Prior("uniform", 2.0),
         reconstruction=Reconstruction("mse", "mean"),
+        average=0.999,
         adversarial=Adversarial(
-            phases="joint", balance="gradients", weight=0.5, final_weight=2.0, input_noise=0.05, gradient_penalty=0.02
+            phases="joint",
+            balance="gradients",
+            weight=0.5,
+            final_weight=2.0,
+            input_noise=0.05,
+            gradient_penalty=0.02,
+            discriminator_steps=3,
         ),
         optimizer=_joint(2e-3),
     )
