@@ -102,7 +102,11 @@ FIGURE_10 = Experiment(
     "0 to 1. 5 neighbours: accuracy of their vote on the class, from training codes.",
     (
         RECALLED,
-        HELD_STILL.format("class or cluster", "mnist-2d-reduction-100-moved and so on"),
+        HELD_STILL.format(
+            "class or cluster",
+            "turned, shifted and zoomed (with labels also slanted and stretched)",
+            "mnist-2d-reduction-100-moved and so on",
+        ),
         "Clusters are labelled by the paper's rule: the validation row with the highest probability of a cluster "
         "labels all of it. With the quick budget, and in the row that is ours, their layers have 1,000 units, not "
         f"3,000. 50,000 training and 10,000 validation rows. {TEST_ONCE}",
