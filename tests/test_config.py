@@ -411,8 +411,8 @@ RANGES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
         f"adversarial.{name}": ((0.0, 1e9), (-1e-9, *NUMBERS))
         for name in ("weight", "final_weight", "input_noise", "gradient_penalty")
     },
-    **{f"consistency.{name}": ((0.0, 1e9), (-1e-9, *NUMBERS)) for name in ("weight", "rotation", "shift")},
-    **{f"consistency.{name}": ((0.0, 0.99), (-0.1, 1.0, *NUMBERS)) for name in ("confidence", "zoom")},
+    **{f"consistency.{name}": ((0.0, 1e9), (-1e-9, *NUMBERS)) for name in ("weight", "rotation", "shift", "shear")},
+    **{f"consistency.{name}": ((0.0, 0.99), (-0.1, 1.0, *NUMBERS)) for name in ("confidence", "zoom", "stretch")},
     "consistency.radius": ((1e-9, 1e9), (0.0, *NUMBERS)),
     **{
         f"optimizer.{phase}.{name}": limits

@@ -179,8 +179,8 @@ def comparison(
     below_legend(figure, handles)
     many = f" ({max_points:,} of its codes, chosen at random)" if thinned else ""
     room = int(figure.get_figwidth() / text_width("x", TITLE + 1))
-    title = textwrap.fill(f"The same data in the latent space of each model{many}", room)
-    figure.suptitle(title, fontsize=TITLE + 1, color=INK)
+    heading = textwrap.fill(f"The same data in the latent space of each model{many}", room)
+    figure.suptitle(heading, fontsize=TITLE + 1, color=INK)
     return figure
 
 
