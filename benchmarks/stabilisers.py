@@ -35,6 +35,7 @@ PENALTY = {"adversarial.gradient_penalty": 0.02}
 GAP = {"adversarial.gradient_penalty": 0.1, "adversarial.penalty": "one"}
 SEPARATE = {"adversarial.phases": "separate", "adversarial.weight": 0.1, "adversarial.final_weight": 0.1}
 BALANCED = {"adversarial.balance": "gradients", "adversarial.weight": 1.0, "adversarial.final_weight": 1.0}
+GROWING = {**BALANCED, "adversarial.weight": 0.5, "adversarial.final_weight": 2.0}
 BOTH = {"adversarial.input_noise": 0.05, "adversarial.gradient_penalty": 0.02}
 VARIANTS: dict[str, dict[str, Any]] = {
     "joint phases, weight 0.05, no stabiliser": {},
@@ -56,17 +57,16 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "3 discriminator steps": {"adversarial.discriminator_steps": 3},
     "weight growing from 0.005 to 0.3": {"adversarial.weight": 0.005, "adversarial.final_weight": 0.3},
     "weight from gradients, equal pull": BALANCED,
-    "weight from gradients, pull growing from 0.5 to 2": {
-        **BALANCED,
-        "adversarial.weight": 0.5,
-        "adversarial.final_weight": 2.0,
-    },
+    "weight from gradients, pull growing from 0.5 to 2": GROWING,
     "input noise 0.05, R1 and R2 0.02": BOTH,
-    "pull growing from 0.5 to 2, input noise 0.05, R1 and R2 0.02": {
-        **BALANCED,
+    "running average of weights, 0.999": {"average": 0.999},
+    "3 discriminator steps, running average": {"adversarial.discriminator_steps": 3, "average": 0.999},
+    "pull growing from 0.5 to 2, input noise 0.05, R1 and R2 0.02": {**GROWING, **BOTH},
+    "the same, 3 discriminator steps, running average (recipe `auto`)": {
+        **GROWING,
         **BOTH,
-        "adversarial.weight": 0.5,
-        "adversarial.final_weight": 2.0,
+        "adversarial.discriminator_steps": 3,
+        "average": 0.999,
     },
 }
 MEASURES = ("c2st", "inside", "empty_cells", "mse", "knn_accuracy")
