@@ -23,6 +23,12 @@ class ConfigError(AAEError, ValueError):
     exit_code = 2
 
 
+def require(condition: bool, message: str) -> None:
+    """ConfigError with this message, unless the condition holds."""
+    if not condition:
+        raise ConfigError(message)
+
+
 class DataError(AAEError, ValueError):
     """Data that is missing, damaged, of the wrong shape, or not finite."""
 

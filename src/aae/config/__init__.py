@@ -6,6 +6,17 @@ setting has one name everywhere. A key that is unknown, or that the chosen model
 
 from aae.config.convert import flatten, from_dict, plain, replace
 from aae.config.files import from_file, load_file, to_dict, toml
+from aae.config.learning import (
+    Adversarial,
+    Consistency,
+    Corruption,
+    Divergence,
+    Heads,
+    Optimizer,
+    Optimizers,
+    Plugin,
+    Reconstruction,
+)
 from aae.config.rules import (
     WITH_CLASSES,
     WITH_CLUSTERS,
@@ -19,21 +30,7 @@ from aae.config.rules import (
     unused_by_prior,
     with_classification,
 )
-from aae.config.settings import (
-    Adversarial,
-    Config,
-    Consistency,
-    Corruption,
-    Data,
-    Divergence,
-    Heads,
-    Model,
-    Optimizer,
-    Optimizers,
-    Plugin,
-    Prior,
-    Reconstruction,
-)
+from aae.config.settings import Config, Data, Model, Prior
 from aae.config.spec import DataSpec
 
 __all__ = [

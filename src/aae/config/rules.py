@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from aae.config.convert import flatten, from_dict, replace, show
-from aae.config.settings import Config, Consistency, Optimizers, Prior
+from aae.config.learning import Consistency, Optimizers
+from aae.config.settings import Config, Prior
 from aae.errors import ConfigError
 
 WITH_DISCRIMINATOR = ("aae", "supervised", "semi-supervised", "clustering", "dimension-reduction")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aae.columns import Column, Places
-from aae.config.settings import require
+from aae.errors import require
 
 
 @dataclass(frozen=True)
