@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.ndimage import convolve1d
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -21,8 +23,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 
 import aae
+from aae.anomaly import residual_of_images
 from aae.config import Prior
 from aae.errors import ConfigError, RunError
+from aae.export.graphs import residual_of_images as residual_in_graphs
 
 LATENT = (aae.AAE, aae.Autoencoder, aae.VAE)
 ALL = (*LATENT, aae.AAEClassifier, aae.AAECluster, aae.AAEOutlierDetector)
@@ -438,6 +442,33 @@ def test_blame_of_pixels_has_the_shape_of_the_images() -> None:
     blame = detector.explain(odd)
     assert blame.shape == odd.shape
     assert np.unravel_index(blame.argmax(), blame.shape) == (0, 2, 1, 0)
+
+
+def test_images_of_another_digit_are_odd() -> None:
+    digits = load_digits()
+    ours = np.flatnonzero(digits.target == 8)
+    rows = np.concatenate([ours[120:], np.flatnonzero(digits.target != 8)])
+    detector = aae.AAEOutlierDetector(random_state=0).fit(digits.images[ours[:120]])
+    odd = digits.target[rows] != 8
+    assert roc_auc_score(odd, detector.anomaly_score(digits.images[rows])) > 0.95
+
+
+@pytest.mark.parametrize("shape", [(18, 16), (3, 16, 20)])
+def test_the_residual_of_an_image_is_spread_and_held_against_its_contrast(
+    shape: tuple[int, ...],
+) -> None:
+    rng = np.random.default_rng(0)
+    error, values = rng.normal(size=(2, 5, math.prod(shape)))
+    spread = error.reshape(5, *shape)
+    for axis in (-2, -1):
+        spread = convolve1d(spread, [0.25, 0.5, 0.25], axis=axis, mode="constant")
+    expected = np.log(np.square(spread).reshape(5, -1).mean(1)) - np.log(values.std(1))
+    found = residual_of_images(error, values, shape)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    there = residual_in_graphs(torch.from_numpy(error), torch.from_numpy(values), shape)
+    np.testing.assert_allclose(there.numpy(), found, rtol=1e-12)
+    alone = residual_of_images(error[:1], values[:1], shape)
+    np.testing.assert_array_equal(alone, found[:1])
 
 
 def test_a_class_is_held_still_under_what_the_rows_can_stand() -> None:

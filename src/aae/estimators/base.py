@@ -129,6 +129,10 @@ class Estimator(BaseEstimator):
         """Groups of settings beyond those that every estimator sets; `data` is what it is fitted to."""
         return {}
 
+    def _times(self, data: Dataset) -> float:
+        """Times the passes that `sizes` gives by the number of rows."""
+        return self._longer
+
     def _held_out(self, rows: int) -> int:
         """How many rows are held out for the losses that are not trained on."""
         share = self.get_params(deep=False)["validation_fraction"]
@@ -168,7 +172,7 @@ class Estimator(BaseEstimator):
             (seed + done) % 2**31,
             self._prior(),
             self._more(data),
-            self._longer,
+            self._times(data),
         )
         if start is not None:
             config = _same_networks(config, parameters, start)

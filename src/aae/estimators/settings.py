@@ -118,7 +118,7 @@ def configure(
     seed: int,
     prior: Prior | None = None,
     more: Mapping[str, Any] | None = None,
-    longer: int = 1,
+    longer: float = 1,
 ) -> Config:
     """The Config of a fit to `rows` training rows.
 
@@ -146,7 +146,7 @@ def configure(
         model = replace(model, {"discriminator": _widths(chosen.hidden)})
     base = Config(
         recipe=f"estimator-{kind}",
-        epochs=_auto(parameters["epochs"], longer * chosen.epochs, "epochs"),
+        epochs=_auto(parameters["epochs"], max(1, round(longer * chosen.epochs)), "epochs"),
         batch_size=min(_auto(parameters["batch_size"], chosen.batch_size, "batch_size"), rows),
         seed=seed,
         schedule="linear",

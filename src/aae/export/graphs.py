@@ -7,14 +7,16 @@ copies whose stacks of dense layers are PyTorch's own layers, so that an exporte
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from aae.anomaly import DISCOUNT, LEAST, Usual
+from aae.anomaly import FINE, FLAT, LEAST, Usual, discounts
 from aae.config import DataSpec, plain
 from aae.data import Scaling
 from aae.inference import Run, judge
@@ -222,7 +224,7 @@ class Judge(_Part):
         exact |= {"threshold": np.array(usual.threshold)}  # an exporter rounds plain numbers
         for name, value in exact.items():
             self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
-        self.register_buffer("discount", torch.tensor([DISCOUNT[kind] for kind in usual.kinds], dtype=torch.float64))
+        self.register_buffer("discount", torch.from_numpy(discounts(spec, usual.kinds)))
         self.discriminate = judge(model) if "discriminator" in usual.kinds else None
 
     def forward(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -231,7 +233,11 @@ class Judge(_Part):
         values, weights = self.compared(rows, x)
         found: list[Tensor] = []
         if "residual" in self.kinds:
-            found.append((_mean_square(self.decoded(x, codes)[:, : values.shape[1]] - values, weights) + LEAST).log())
+            error = self.decoded(x, codes)[:, : values.shape[1]] - values
+            if self.spec.is_image:
+                found.append(residual_of_images(error, values, self.spec.shape))
+            else:
+                found.append((_mean_square(error, weights) + LEAST).log())
         offset = (codes.to(torch.float64) - self.code_centre) @ self.code_axes.T
         found.append((offset.square().sum(1) + LEAST).log())
         if self.discriminate is not None:
@@ -256,6 +262,18 @@ class Judge(_Part):
     def exact(self, flat: Tensor) -> Tensor:
         """Values in original units in the networks' units, without rounding to float32."""
         return (flat.to(torch.float64) - self.scaling.offset) / self.scaling.scale
+
+
+def residual_of_images(error: Tensor, values: Tensor, shape: Sequence[int]) -> Tensor:
+    """`aae.anomaly.residual_of_images`."""
+    planes = error.reshape(-1, *shape)
+    if min(shape[-2:]) >= FINE:
+        padded = F.pad(planes, (0, 0, 1, 1))
+        planes = (padded[..., :-2, :] + 2 * planes + padded[..., 2:, :]) / 4
+        padded = F.pad(planes, (1, 1))
+        planes = (padded[..., :-2] + 2 * planes + padded[..., 2:]) / 4
+    spread = planes.flatten(1).square().mean(1)
+    return (spread + LEAST).log() - (values.var(1, correction=0) + FLAT).log() / 2
 
 
 def _mean_square(offset: Tensor, weights: Tensor | None) -> Tensor:
