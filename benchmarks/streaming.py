@@ -2,9 +2,10 @@
 
     python benchmarks/streaming.py [--gigabytes 20] [--folder FOLDER] [--steps 300]
 
-Makes a .npy file of float32 rows with 784 columns, opens it, trains so many steps, saves, and goes on for as many in
-a new process; then trains on 200 MB of the same rows in memory. Writes the table of docs/scaling.md, removes the file.
-Peak memory is that of the training process as Linux counts it: VmHWM, with the pages of the file; RssAnon, without.
+Makes a .npy file of float32 rows with 784 columns, opens it, trains so many steps, saves, goes on for as many in a new
+process, and evaluates the run and encodes every row in a third one; then does so with 200 MB of the same rows in
+memory. Writes the table of docs/scaling.md, removes the file. Peak memory is that of each process as Linux counts it:
+VmHWM, with the pages of the file that are mapped; RssAnon, the most without these. Page cache is the system's.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ import numpy as np
 import aae
 from aae.config import replace
 from aae.data import load
+from aae.data.arrays import read_npy
 from aae.errors import Interrupted
-path, out, steps, last = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+path, out, last = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 def memory(name):
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(name))
@@ -47,12 +49,20 @@ def listen(progress):
     at.append(time.perf_counter())
     if progress.step == last:
         os.kill(os.getpid(), signal.SIGINT)
-try:
-    (aae.resume if out.exists() else lambda p, **k: aae.train(config, p, **k))(out, data=data, listener=listen)
-except KeyboardInterrupt:
-    pass
+if last:
+    try:
+        (aae.resume if out.exists() else lambda p, **k: aae.train(config, p, **k))(out, data=data, listener=listen)
+    except KeyboardInterrupt:
+        pass
+    rate = 512 * (len(at) - 1) / (at[-1] - at[0])
+else:
+    run = aae.Run.load(out)
+    run.evaluate(data=data)
+    begun = time.perf_counter()
+    codes = run.encode(read_npy(path), sample=True)
+    rate, most = len(codes) / (time.perf_counter() - begun), memory("RssAnon")
 print(json.dumps({"open": opened, "peak": memory("VmHWM"), "own": most, "rows": len(data.x),
-    "mapped": data.file is not None, "rate": 512 * (len(at) - 1) / (at[-1] - at[0])}))
+    "mapped": data.file is not None, "rate": rate}))
 """
 
 
@@ -67,8 +77,9 @@ def make(path: Path, rows: int) -> None:
             file.write(noise[: rows - start].data)
 
 
-def part(path: Path, out: Path, steps: int, last: int) -> dict[str, Any]:
-    command = [sys.executable, "-c", PART, str(path), str(out), str(steps), str(last)]
+def part(path: Path, out: Path, last: int) -> dict[str, Any]:
+    """Train to a step; with 0, evaluate and encode."""
+    command = [sys.executable, "-c", PART, str(path), str(out), str(last)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
 
@@ -85,8 +96,8 @@ def main() -> None:
             start = time.perf_counter()
             make(folder / "rows.npy", int(size * 1e9 / 4 / COLUMNS))
             wrote = time.perf_counter() - start
-            for turn, last in (("train", given.steps), ("resume", 2 * given.steps)):
-                one = part(folder / "rows.npy", folder / name, given.steps, last)
+            for turn, last in (("train", given.steps), ("resume", 2 * given.steps), ("evaluate, encode all", 0)):
+                one = part(folder / "rows.npy", folder / name, last)
                 assert one["mapped"] == (name == "mapped")
                 found.append([name, f"{size:g}", turn, f"{one['rows']:,}", f"{wrote:.0f}", f"{one['open']:.0f}",
                               f"{one['peak']:,.0f}", f"{one['own']:,.0f}", f"{one['rate']:,.0f}"])  # fmt: skip

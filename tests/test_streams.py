@@ -15,7 +15,7 @@ from PIL import Image
 
 import aae
 from aae.config import Data
-from aae.data import Dataset, arrays, dataset, load, memory, parquet, shards, spool
+from aae.data import Dataset, arrays, dataset, load, parquet, shards, spool
 from aae.data.scaling import statistics
 from aae.errors import ConfigError, DataError
 
@@ -41,7 +41,7 @@ def large(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], None]
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     def turn() -> None:
-        for module in (arrays, parquet, shards, memory):
+        for module in (arrays, parquet, shards, spool):
             monkeypatch.setattr(module, "MAPPED_FROM", 1)
         monkeypatch.setattr(parquet, "MOST_ROWS", 64)
         monkeypatch.setattr(shards, "AT_ONCE", 7 * 90)

@@ -55,7 +55,7 @@ def rows_of(data: Dataset, split: str) -> Rows:
         raise DataError(f"the {split} split of {data.spec.name} is empty; choose another, or set data.{split} above 0")
     if data.file is not None:  # shuffled, so the first ones will do
         chosen = chosen[: max(1000, MEASURED_BYTES // (4 * data.spec.features))]
-    x = original(data.x[chosen], data.spec)
+    x = original(data.take(chosen), data.spec)
     told = None if data.conditions is None else data.conditions[chosen].numpy()
     return Rows(x, None if data.y is None else data.y[chosen].numpy(), told)
 
@@ -239,6 +239,8 @@ def pictures(x: Array, data: Dataset) -> Array:
     Where the data has no such bounds, those of its rows are taken, and what lies beyond is cut off.
     """
     low, high = data.spec.minimum, data.spec.maximum
-    low, high = (float(data.x.min()) if low is None else low), (float(data.x.max()) if high is None else high)
+    if low is None or high is None:
+        least, most = data.extremes()
+        low, high = least if low is None else low, most if high is None else high
     flat = np.clip((rows(x, data.spec).numpy() - low) / (high - low if high > low else 1.0), 0, 1)
     return flat.reshape(len(flat), *data.spec.shape)

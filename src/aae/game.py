@@ -24,7 +24,7 @@ from aae.checkpoint import Checkpoint, RunDirectory
 from aae.config import Config, with_classification
 from aae.corruption import spoilt
 from aae.data import Dataset, Scaling
-from aae.data.streaming import Looks, block_order
+from aae.data.streaming import block_order, pieces
 from aae.diagnosis import score
 from aae.distributed import Group
 from aae.errors import ConfigError, TrainingError
@@ -204,18 +204,18 @@ class Game:
         if self.device.type != "cuda":
             return self.data.x
         free, _ = torch.cuda.mem_get_info(self.device)
-        fits = self.data.x.nbytes < free // 2  # the other half is for the networks and what a step needs
-        return self.data.x.to(self.device) if fits else self.data.x
-
-    @cached_property
-    def looks(self) -> Looks:
-        return Looks(self.data.file, self.data.x[:1].nbytes)
+        if self.data.x.nbytes >= free // 2:  # the other half is for the networks and what a step needs
+            return self.data.x
+        held = torch.empty_like(self.data.x, device=self.device)
+        for part in pieces(self.data.x.numpy(), file=self.data.file):
+            held[part] = self.data.x[part].to(self.device)
+        return held
 
     def given(self, rows: Tensor) -> Tensor:
         """Rows by index, in original units, on the device."""
-        found = self.resident[rows.to(self.resident.device)].to(self.device)
-        self.looks.at(len(rows))
-        return found
+        if self.resident is self.data.x:
+            return self.data.take(rows).to(self.device)
+        return self.resident[rows.to(self.device)]
 
     def scaled(self, rows: Tensor) -> Tensor:
         """Rows by index as the networks see them, on the device."""
@@ -234,6 +234,8 @@ class Game:
 
     def training_batch(self, rows: Tensor, labelled: Tensor | None) -> Batch:
         """The batch of a step: rows under the corruption asked for, beside labelled rows if the model learns labels."""
+        if self.data.stored is not None:
+            self.data.stored.expect(rows.cpu().numpy())
         batch = self.shared(rows)
         self.corrupt(batch)
         if labelled is not None:

@@ -25,9 +25,10 @@ from aae.config import Config, DataSpec, from_dict
 from aae.data import Dataset, Scaling, Table
 from aae.data.frames import from_frame, is_frame, like
 from aae.data.layout import GIVEN, LARGEST, numbers
+from aae.data.spool import AT_ONCE, held
 from aae.data.streaming import mapped, pieces
 from aae.data.table_scaling import drawn_between, scaled_bounds
-from aae.data.tables import untyped
+from aae.data.tables import untyped, values_of
 from aae.diagnosis import Verdict, diagnose
 from aae.errors import AAEError, ConfigError, DataError, RunError
 from aae.hardware import device_of
@@ -181,17 +182,10 @@ class Run:
 
         Raises DataError, naming row and column, for rows of the wrong shape or with values that are not finite.
         """
-        given: Any = x
-        if isinstance(given, Table) and given.store is not None and self.spec.columns:
-            x = given = data_module.rows(given, self.spec).numpy()
-        if isinstance(given, np.ndarray) and mapped(given) is not None and not sample:
-            codes = [self._blocks(self.model.encode, self._scaled(given[part])) for part in pieces(given)]
-            return np.concatenate(codes)
-        rows = self._scaled(x)
-        if sample and self.model.stochastic:
-            generator = torch.Generator(self.device).manual_seed(seed)
-            return self._blocks(lambda block: self.model.sample_codes(Batch(block, generator)), rows)
-        return self._blocks(self.model.encode, rows)
+        if not (sample and self.model.stochastic):
+            return self._over(self.model.encode, x)
+        generator = torch.Generator(self.device).manual_seed(seed)
+        return self._over(lambda block: self.model.sample_codes(Batch(block, generator)), x)
 
     def held_to_prior(self, x: ArrayLike | Tensor, *, seed: int = 0) -> np.ndarray:
         """What training holds to `matched_prior`, float32 [n, latent]: one draw of each code, or its style alone.
@@ -201,18 +195,22 @@ class Run:
         if self.model.centres is None:
             return self.encode(x, sample=True, seed=seed)
         generator = torch.Generator(self.device).manual_seed(seed)
-        return self._blocks(lambda block: self.model.held_to_prior(Batch(block, generator)), self._scaled(x))
+        return self._over(lambda block: self.model.held_to_prior(Batch(block, generator)), x)
 
     def decode(self, z: ArrayLike | Tensor, y: ArrayLike | None = None, condition: Any = None) -> np.ndarray:
         """Codes [n, latent] to rows in original units, float32 [n, *shape] in the layout of the data.
 
         Of a table float64 [n, columns]: the likeliest value of each column; `table` gives them their types and words.
+        From 256 MiB on the rows lie in a mapped file without a name, which goes when they do (`aae.data.spool.held`).
         y: for a model whose decoder takes a class, one class for all rows or one for each, by number or by name, or
         shares of each class [n, classes]. ConfigError where it is missing, or where the model has no use for it.
         condition: for a model whose decoder is told conditions, in original units: a mapping from names to one value or
         one for each row, an array [columns] or [n, columns], or a table or frame that has the columns.
         """
-        return data_module.original(self._decoded(self._beside(self._codes(z), y, condition)), self.spec)
+        codes = self._beside(self._codes(z), y, condition)
+        rows = max(1, AT_ONCE // (4 * self.spec.features) // BLOCK) * BLOCK
+        starts = range(0, max(len(codes), 1), rows)
+        return held(data_module.original(self._decoded(codes[at : at + rows], at), self.spec) for at in starts)
 
     def discriminate(self, z: ArrayLike | Tensor) -> np.ndarray:
         """What the discriminator says of codes [n, latent]: logits, float32 [n]; positive is "from the prior".
@@ -267,7 +265,7 @@ class Run:
                 f"{self.where} holds a model of kind {self.config.model.kind}, which does not classify; train with "
                 "--model.kind semi-supervised or clustering"
             )
-        return self._blocks(function, self._scaled(x))
+        return self._over(function, x)
 
     def predict(self, x: ArrayLike | Tensor) -> np.ndarray:
         """The most probable class or cluster of rows in original units, by number, int64 [n]."""
@@ -314,9 +312,15 @@ class Run:
                 f"{self.where} was trained on {self.spec.name}, which has no columns that may be missing; "
                 "train on a table, or on an array with --data.layout table"
             )
-        given = data_module.rows(x, self.spec).numpy()
-        told = x if self.spec.conditions is not None else None
-        filled = np.where(np.isnan(given), self.reconstruct(given, condition=told), given)
+        stored = self._mapped(x)
+        given = data_module.rows(x, self.spec).numpy() if stored is None else stored
+        found = self.reconstruct(given, condition=x if self.spec.conditions is not None else None)
+
+        def filled_up(part: slice) -> np.ndarray:
+            rows = data_module.rows(given[part], self.spec, part.start).numpy()
+            return np.where(np.isnan(rows), found[part], rows)
+
+        filled = held(filled_up(part) for part in pieces(given))
         if not (is_frame(x) or isinstance(x, Table)):
             return filled
         table = from_frame(x, GIVEN) if is_frame(x) else x
@@ -411,10 +415,25 @@ class Run:
 
         return write(self, compare=compare, data=data)
 
-    def _scaled(self, x: Any) -> Tensor:
+    def _mapped(self, x: Any) -> np.ndarray | None:
+        """The rows, or of a table that lies in a file their values, if they are mapped; None: they are in memory."""
+        if isinstance(x, Table) and x.store is not None and self.spec.columns:
+            x = values_of(x, self.spec.columns, "the data")
+        return x if isinstance(x, np.ndarray) and mapped(x) is not None else None
+
+    def _over(self, network: Callable[[Tensor], Tensor], x: Any) -> np.ndarray:
+        """network over rows in original units -> [n, wide_out]; of a mapped array a piece at a time."""
+        given = self._mapped(x)
+        if given is None:
+            return self._blocks(network, self._scaled(x))
+        parts = pieces(given, multiple=BLOCK)
+        return np.concatenate([self._blocks(network, self._scaled(given[part], part.start)) for part in parts])
+
+    def _scaled(self, x: Any, first: int = 0) -> Tensor:
+        """Rows as the networks see them. first: the number of the first of them, for what is said of a wrong one."""
         if isinstance(x, Table) and not self.spec.columns:
             raise DataError(f"this is a table; {self.where} was trained on rows of shape {self.spec.original_shape}")
-        return self._scaling.apply(data_module.rows(x, self.spec).to(self.device))
+        return self._scaling.apply(data_module.rows(x, self.spec, first).to(self.device))
 
     def _takes_classes(self) -> None:
         if not self.classes_told:
@@ -463,15 +482,16 @@ class Run:
             )
         return torch.from_numpy(array.astype(np.float32, order="C")).to(self.device)
 
-    def _decoded(self, z: Tensor) -> Tensor:
+    def _decoded(self, z: Tensor, first: int) -> Tensor:
+        """Rows in original units. first: the number of the first of these codes."""
         scaled = torch.from_numpy(self._blocks(self.model.decode, z))
         rows = self._scaling.invert(scaled.to(self.device)).cpu()
         if not self.spec.columns and (beyond := ~torch.isfinite(rows).all(dim=1)).any():
             row = int(beyond.nonzero()[0])
             column = int(z[row].abs().argmax())
             raise DataError(
-                f"row {row} of the codes decodes to values beyond 32-bit arithmetic; its largest number, in dimension "
-                f"{column}, is {float(z[row, column]):g}, far outside of the prior"
+                f"row {first + row} of the codes decodes to values beyond 32-bit arithmetic; its largest number, "
+                f"in dimension {column}, is {float(z[row, column]):g}, far outside of the prior"
             )
         return rows
 

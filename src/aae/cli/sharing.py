@@ -83,7 +83,7 @@ def _usual(run: Run, data_dir: str | None, rate: float) -> Usual:
     train, held = data.splits.train[:MOST_ROWS], data.splits.validation[:MOST_ROWS]
     if not len(held):
         say("there are no validation rows: the anomaly score is calibrated on training rows, so expect more alarms")
-    seen, unseen = (original(data.x[rows], data.spec) for rows in (train, held if len(held) else train))
+    seen, unseen = (original(data.take(rows), data.spec) for rows in (train, held if len(held) else train))
     return usual(run, seen, unseen, rate)
 
 

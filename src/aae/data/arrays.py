@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aae.data.files import reading, take
+from aae.data.streaming import map_file
 from aae.errors import DataError
 
 Array = NDArray[Any]
@@ -49,7 +50,7 @@ def read_npy(path: Path) -> Array:
             return _read_array(file, size, str(path))
         dtype, fortran, shape, at = _header(file, size, str(path))
         try:
-            return np.memmap(path, dtype, "c", at, shape, "F" if fortran else "C")
+            return map_file(file, dtype, at, shape, "F" if fortran else "C")
         except OSError:
             raise DataError(f"{path}: needs {size / 2**30:.1f} GiB of memory, more than there is") from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -14,19 +15,18 @@ from numpy.typing import NDArray
 from aae.config import Data, DataSpec
 from aae.data.frames import from_frame, is_frame
 from aae.data.labelled import choose_labelled
-from aae.data.layout import axes, check_finite, compact, flatten, numbers
+from aae.data.laying import laid_out
+from aae.data.layout import axes, numbers
 from aae.data.memory import gathered, labels
 from aae.data.scaling import Fitted, fit
 from aae.data.sources import Raw, read
 from aae.data.splits import Splits, given, split
-from aae.data.streaming import mapped, release
+from aae.data.streaming import Rows, mapped, pieces, writable
 from aae.data.tables import Table, chosen, describe, fit_table, from_array, typed, values_of
 from aae.data.tables import check_names as _known
 from aae.errors import ConfigError, DataError
 
 Array = NDArray[Any]
-HASHED_AT_ONCE = 64 << 20
-"""Bytes that are hashed before the memory of a mapped file is given back."""
 FULL_BYTE = (0.0, 255.0)
 MEMORY = "memory"
 """The name, and as a setting the source, of data that was passed in Python."""
@@ -55,6 +55,24 @@ class Dataset:
     """[n, k] float64, what the decoder of a supervised model is told of each row, as `x` of a table; None without."""
     file: np.memmap[Any, Any] | None = None
     """The mapped file that `x` lies in, if it does: see `aae.data.streaming`."""
+
+    @cached_property
+    def stored(self) -> Rows | None:
+        """The rows in their file; None where they are in memory."""
+        return None if self.file is None else Rows(self.x.numpy(), self.file)
+
+    def take(self, rows: torch.Tensor | NDArray[np.int64]) -> torch.Tensor:
+        """The rows of these numbers: `x[rows]`, read from their file without its pages coming to stay in memory."""
+        numbers = torch.as_tensor(rows)
+        if self.stored is None:
+            return self.x[numbers]
+        return torch.from_numpy(self.stored.take(numbers.cpu().numpy()))
+
+    def extremes(self) -> tuple[float, float]:
+        """The least and the largest value of `x`."""
+        x = self.x.numpy()
+        ends = [(float(x[part].min()), float(x[part].max())) for part in pieces(x, file=self.file)]
+        return min(low for low, _ in ends), max(high for _, high in ends)
 
 
 def load(config: Data) -> Dataset:
@@ -146,7 +164,8 @@ def _prepared(
         spec, flat, said = _table(raw, config, splits, where)
     else:
         spec, flat, said = _array(raw, raw.x, config, splits, where)
-    x = torch.from_numpy(flat if flat.flags.writeable else flat.copy())
+    flat = writable(flat)
+    x = torch.from_numpy(flat)
     y = None if raw.y is None else torch.from_numpy(raw.y)
     labelled = choose_labelled(raw.y, raw.classes, splits.train, config)
     conditions = None
@@ -164,9 +183,7 @@ def _array(
 ) -> tuple[DataSpec, NDArray[Any], list[str]]:
     """The spec of an array, its rows [n, features], and what was inferred."""
     layout = axes(given.shape, config.layout, where)
-    flat = flatten(numbers(given, where), layout.channels_last)
-    check_finite(flat, layout.shape, where)
-    flat = compact(flat)
+    flat, said = laid_out(given, layout, where)
     fitted = fit(flat, splits.train, config.scaling, len(layout.shape) > 1, _known_range(raw, given))
     spec = DataSpec(
         name=raw.name,
@@ -181,7 +198,7 @@ def _array(
         scaling=fitted.scaling,
         classes=raw.classes,
     )
-    return spec, flat, notes(spec, fitted)
+    return spec, flat, [*said, *notes(spec, fitted)]
 
 
 def _table(raw: Raw, config: Data, splits: Splits, where: str) -> tuple[DataSpec, NDArray[np.float64], list[str]]:
@@ -238,8 +255,7 @@ def _known_range(raw: Raw, given: NDArray[Any]) -> tuple[float, float] | None:
 
 def _beyond_one(x: Array) -> bool:
     """Whether any value is above 1; looks no further than the first one, which in a picture comes soon."""
-    rows = max(1, HASHED_AT_ONCE // max(1, x[:1].nbytes))
-    return any(x[start : start + rows].max() > 1 for start in range(0, len(x), rows))
+    return any(x[part].max() > 1 for part in pieces(x))
 
 
 def fingerprint(
@@ -254,11 +270,8 @@ def fingerprint(
         if tensor is not None:
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
             array = tensor.contiguous().numpy()
-            rows = max(1, HASHED_AT_ONCE // max(1, array[:1].nbytes))
-            for start in range(0, len(array), rows):
-                digest.update(array[start : start + rows].data)
-                if file is not None:
-                    release(file)
+            for part in pieces(array, file=file if name == "x" else None):
+                digest.update(array[part].data)
     return digest.hexdigest()
 
 

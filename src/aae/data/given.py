@@ -16,18 +16,19 @@ from aae.data.tables import Table, check_values, values_of
 from aae.errors import DataError
 
 
-def rows(x: Any, spec: DataSpec) -> torch.Tensor:
+def rows(x: Any, spec: DataSpec, first: int = 0) -> torch.Tensor:
     """A user's rows as `Scaling(spec)` takes them: see `layout.rows` for arrays.
 
     Of a table: a Table, a frame with (at least) the columns of the spec, in any order; or an array [n, columns] of
     numbers as `Dataset.x` holds them. Float64 [n, columns], NaN where missing. DataError names the row and the column.
+    first: the number of the first row, where these are a part of more.
     """
     if not spec.columns:
-        return layout.rows(_array_of(x) if is_frame(x) else x, spec)
+        return layout.rows(_array_of(x) if is_frame(x) else x, spec, first)
     if is_frame(x):
         x = from_frame(x, GIVEN)
     if isinstance(x, Table):
-        values = values_of(x, spec.columns, GIVEN)
+        values = values_of(x, spec.columns, GIVEN, first)
     else:
         array = numbers(x)
         if array.ndim != 2 or array.shape[1] != len(spec.columns):
@@ -35,7 +36,7 @@ def rows(x: Any, spec: DataSpec) -> torch.Tensor:
                 f"{GIVEN} has shape {array.shape}; this model takes a table with the columns "
                 f"{', '.join(c.name for c in spec.columns[:10])}, or an array [n, {len(spec.columns)}] of their values"
             )
-        values = check_values(array.astype(np.float64), spec.columns, GIVEN)
+        values = check_values(array.astype(np.float64), spec.columns, GIVEN, first)
     if not len(values):
         raise DataError(f"{GIVEN} has no rows")
     return torch.from_numpy(values)

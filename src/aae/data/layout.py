@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from aae.config import DataSpec
-from aae.data.streaming import pieces, release
+from aae.data.streaming import release
 from aae.errors import ConfigError, DataError
 
 Array = NDArray[Any]
@@ -83,13 +83,13 @@ def flatten(x: Array, channels_last: bool) -> Array:
     return np.ascontiguousarray(x.reshape(len(x), -1))
 
 
-def rows(x: Any, spec: DataSpec) -> torch.Tensor:
+def rows(x: Any, spec: DataSpec, first: int = 0) -> torch.Tensor:
     """A user's array, tensor or nested list, in original units, as float32 [n, features] in original units.
 
     Taken as it came when the model was trained, [n, *spec.original_shape]; with channels first; or flat, in the
     order of `Dataset.x` (channels first). Grey images may have or lack their channel axis. The result may share
-    the memory of `x`. DataError for another shape, no rows, values that are not numbers, or (with the row and
-    column) not finite or beyond 1e30.
+    the memory of `x`. first: the number of the first row, where these are a part of more. DataError for another shape,
+    no rows, values that are not numbers, or (with the row and column) not finite or beyond 1e30.
     """
     array = numbers(x)
     known = {spec.original_shape, spec.shape, (spec.features,)}
@@ -104,7 +104,7 @@ def rows(x: Any, spec: DataSpec) -> torch.Tensor:
     if not len(array):
         raise DataError(f"{GIVEN} has no rows: its shape is {array.shape}")
     flat = flatten(array, spec.channels_last and array.shape[1:] == spec.original_shape)
-    check_finite(flat, spec.shape, GIVEN)
+    check_finite(flat, spec.shape, GIVEN, first)
     flat = flat.astype(np.float32, copy=False)
     return torch.from_numpy(flat if flat.flags.writeable else flat.copy())
 
@@ -161,14 +161,17 @@ def _from_objects(array: Array, where: str) -> Array:
         raise DataError(f"{where}: holds values that are not real numbers ({error})") from None
 
 
-def check_finite(flat: Array, shape: tuple[int, ...], where: str) -> None:
-    """DataError that names the first value of [n, features] that is NaN, infinite, or beyond 1e30."""
+def check_finite(flat: Array, shape: tuple[int, ...], where: str, before: int = 0) -> None:
+    """DataError that names the first value of [n, features] that is NaN, infinite, or beyond 1e30.
+
+    before: rows ahead of these.
+    """
     if flat.dtype.kind != "f":
         return
     step = max(1, CHECKED_AT_ONCE // flat.shape[1])
     for start in range(0, len(flat), step):
         wrong = ~(np.abs(flat[start : start + step]) <= LARGEST)
-        release(flat)
+        release(flat[start : start + step])
         if wrong.any():
             row, column = (int(i) for i in np.argwhere(wrong)[0])
             value = flat[start + row, column]
@@ -177,7 +180,7 @@ def check_finite(flat: Array, shape: tuple[int, ...], where: str) -> None:
             at = ", ".join(f"{name} {int(i)}" for name, i in zip(names, place, strict=True))
             problem = "too large for 32-bit arithmetic (1e30)" if np.isfinite(value) else "not a finite number"
             raise DataError(
-                f"{where}: row {start + row}, {at} (counted from 0) is {value:g}, {problem}; "
+                f"{where}: row {before + start + row}, {at} (counted from 0) is {value:g}, {problem}; "
                 "fill in such values or leave those rows out"
             )
 
@@ -188,10 +191,13 @@ def compact(flat: Array) -> Array:
         return flat.astype(np.float32, copy=False)
     if flat.dtype == np.uint8:
         return flat
-    ends = [(int(flat[part].min()), int(flat[part].max())) for part in pieces(flat)]
-    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    return flat.astype(kind_of(int(flat.min()), int(flat.max())))
+
+
+def kind_of(low: int, high: int) -> np.dtype[Any]:
+    """The smallest type that torch computes with and that holds whole numbers from `low` to `high`."""
     for kind in (np.uint8, np.int8, np.int16, np.int32, np.int64):
         limits = np.iinfo(kind)
         if limits.min <= low and high <= limits.max:
-            return flat.astype(kind)
-    return flat.astype(np.float32)
+            return np.dtype(kind)
+    return np.dtype(np.float32)

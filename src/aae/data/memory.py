@@ -10,10 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from aae.data.arrays import MAPPED_FROM
 from aae.data.containers import dense
 from aae.data.layout import numbers
-from aae.data.spool import spool_unnamed, stored
+from aae.data.spool import held, stored
 from aae.errors import DataError
 
 Array = NDArray[Any]
@@ -86,16 +85,10 @@ def _batches(batches: Iterable[Any], y: Any, where: str) -> tuple[Array, Any]:
     """Every batch of an iterable: in memory, or in a file that is mapped once there are MAPPED_FROM bytes of them."""
     named: list[Array] = []
     rows = _labelled(batches, named, where)
-    parts: list[Array] = []
-    held = 0
-    for part in rows:
-        parts.append(part)
-        held += part.nbytes
-        if held >= MAPPED_FROM:
-            break
-    if not parts:
+    first = next(rows, None)
+    if first is None:
         raise DataError(f"{where}: gave no rows")
-    x = np.concatenate(parts) if held < MAPPED_FROM else spool_unnamed(_alike(chain(parts, rows), where))
+    x = held(chain([first], rows), lambda parts: _alike(parts, where))
     if named and y is not None:
         raise DataError(f"{where}: comes with labels of its own; leave y out")
     if named and sum(map(len, named)) != len(x):

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from aae.config import DataSpec
-from aae.data.streaming import Looks, mapped
+from aae.data.streaming import take
 from aae.data.table_scaling import TableScaling
 
 Array = NDArray[Any]
@@ -117,12 +117,10 @@ def statistics(x: Array, rows: NDArray[np.int64]) -> Statistics:
     """
     columns, step = x.shape[1], max(1, min(ROWS_AT_ONCE, BYTES_AT_ONCE // (8 * x.shape[1])))
     rows = np.sort(rows)  # of a file from one end to the other; in memory too, so that both give the same bits
-    looks = Looks(mapped(x), x[:1].nbytes)
     count, mean, squares = np.zeros(columns), np.zeros(columns), np.zeros(columns)
     low, high = np.full(columns, np.nan), np.full(columns, np.nan)
     for start in range(0, len(rows), step):
-        block = x[rows[start : start + step]].astype(np.float64)
-        looks.at(len(block))
+        block = take(x, rows[start : start + step]).astype(np.float64)
         low, high = np.fmin(low, np.fmin.reduce(block)), np.fmax(high, np.fmax.reduce(block))
         gaps = np.isnan(block)
         new = len(block) - gaps.sum(axis=0)

@@ -10,19 +10,21 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import itertools
 import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aae.data.arrays import read_npy
+from aae.data.arrays import MAPPED_FROM, read_npy
 from aae.data.files import expand
+from aae.data.streaming import map_file
 from aae.errors import AAEError, StorageError
 
 Array = NDArray[Any]
@@ -75,7 +77,23 @@ def spool_unnamed(blocks: Iterable[Array]) -> Array:
     folder = kept_at("").parent
     with _writing(folder, 0), tempfile.TemporaryFile(dir=folder) as file:
         dtype, shape, at = _write(blocks, file)
-        return np.memmap(file, dtype, "c", at, shape)
+        return map_file(file, dtype, at, shape)
+
+
+def held(blocks: Iterable[Array], stored_as: Callable[[Iterable[Array]], Iterable[Array]] | None = None) -> Array:
+    """The rows of all blocks [m, ...], at least one: in memory, or as `spool_unnamed` from MAPPED_FROM bytes on.
+
+    stored_as: what blocks go through on their way to the file.
+    """
+    parts: list[Array] = []
+    size, rest = 0, iter(blocks)
+    for part in rest:
+        parts.append(part)
+        size += part.nbytes
+        if size >= MAPPED_FROM:
+            every = itertools.chain(parts, rest)
+            return spool_unnamed(every if stored_as is None else stored_as(every))
+    return np.concatenate(parts)
 
 
 @contextlib.contextmanager

@@ -18,8 +18,8 @@ from aae.columns import Column, Places
 from aae.config import Data
 from aae.data.layout import LARGEST
 from aae.data.scaling import SMALLEST, Fitted, statistics
-from aae.data.spool import spool
-from aae.data.streaming import pieces
+from aae.data.spool import AT_ONCE, kept_at, key_of, spool
+from aae.data.streaming import mapped, pieces, position
 from aae.errors import ConfigError, DataError
 
 Array = NDArray[Any]
@@ -126,10 +126,29 @@ class Unread(Mapping[str, Cells]):
 
 
 def from_array(array: Array, where: str) -> Table:
-    """A Table of an array [n, d] of numbers, its columns named 0, 1, ...; NaN is missing."""
+    """A Table of an array [n, d] of numbers, columns named 0, 1, ...; NaN is missing. Of a mapped one, stored."""
     if array.ndim != 2:
         raise DataError(f"{where}: has shape {array.shape}; --data.layout table needs rows and columns, [n, d]")
+    if (file := mapped(array)) is not None and file.filename is not None:
+        return _from_mapped(array, file, where)
     return Table({str(i): Cells.of(array[:, i]) for i in range(array.shape[1])})
+
+
+def _from_mapped(array: Array, file: np.memmap[Any, Any], where: str) -> Table:
+    names = tuple(map(str, range(array.shape[1])))
+
+    def column(name: str) -> Cells:
+        return Cells.of(np.concatenate([array[part, int(name)] for part in pieces(array)]))
+
+    def blocks(wanted: Sequence[str]) -> Iterator[tuple[str, int, Table]]:
+        for part in pieces(array, AT_ONCE):
+            cells = {name: Cells.of(array[part, int(name)].copy()) for name in wanted}
+            yield where, part.start, Table(cells)
+
+    def kept(columns: Sequence[Column]) -> Path:
+        return kept_at(key_of([Path(str(file.filename))], "columns", position(array, file), *columns))
+
+    return Table(Unread(names, column), Stored(len(array), column, blocks, kept))
 
 
 def chosen(source: Table, config: Data, where: str) -> Table:
@@ -276,14 +295,19 @@ def is_number(text: str) -> bool:
     return True
 
 
-def check_values(values: NDArray[np.float64], columns: Sequence[Column], where: str) -> NDArray[np.float64]:
-    """An array [n, columns] that is in the form of `values_of` already; DataError if a value cannot be."""
+def check_values(
+    values: NDArray[np.float64], columns: Sequence[Column], where: str, first: int = 0
+) -> NDArray[np.float64]:
+    """An array [n, columns] that is in the form of `values_of` already; DataError if a value cannot be.
+
+    first: the number of the first row.
+    """
     for i, column in enumerate(columns):
         known = values[:, i][~np.isnan(values[:, i])]
         most = len(column.categories) - 1 if column.kind == "category" else 1 if column.kind == "boolean" else None
         bad = ~(np.abs(known) <= LARGEST) if most is None else (known < 0) | (known > most) | (known != np.rint(known))
         expected = "a finite number of at most 1e30" if most is None else f"whole numbers from 0 to {most}"
-        _refuse(np.isnan(values[:, i]), bad, known, column.name, where, f"expected {expected}")
+        _refuse(np.isnan(values[:, i]), bad, known, column.name, where, f"expected {expected}", first)
     return values
 
 

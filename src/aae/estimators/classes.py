@@ -265,7 +265,7 @@ def _consistency(data: Dataset) -> Consistency:
     """What the class of a row is to stand: movements of an image, the worst small step of any other row."""
     if data.spec.is_image:
         return Consistency("moved", shift=max(1.0, SHIFT * min(data.spec.shape[-2:])))
-    rows = Scaling(data.spec).apply(data.x[data.splits.train[:MOST_ROWS]]).numpy()
+    rows = Scaling(data.spec).apply(data.take(data.splits.train[:MOST_ROWS])).numpy()
     distance = float(np.sqrt(rows.var(axis=0, dtype=np.float64).sum()))
     return Consistency("adversarial", radius=max(CHANGE * distance, 1e-3))
 

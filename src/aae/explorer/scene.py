@@ -122,7 +122,7 @@ class Scene:
 
     def originals(self, points: Array) -> Array:
         """The rows behind these points [n, width] in original units: float32, of a table float64."""
-        found = self.data.x[torch.from_numpy(self.rows[points].astype(np.int64))]
+        found = self.data.take(self.rows[points].astype(np.int64))
         return (found if self.run.spec.columns else found.float()).numpy()
 
     def decode(self, codes: Array, labels: Array | None = None) -> Array:

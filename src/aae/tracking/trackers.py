@@ -66,7 +66,7 @@ def pictures(run: Run, data: Dataset) -> dict[int, Figure]:
 def projected(run: Run, data: Dataset) -> tuple[np.ndarray, list[str] | None, torch.Tensor | None]:
     """Codes of held-out rows (training rows where there are none) for a projector, with their classes and pictures."""
     rows = (data.splits.test if len(data.splits.test) else data.splits.train)[:POINTS]
-    x, spec = original(data.x[rows], data.spec), data.spec
+    x, spec = original(data.take(rows), data.spec), data.spec
     names = None
     if data.y is not None:
         known = spec.classes or ()
