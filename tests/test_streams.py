@@ -14,8 +14,9 @@ from conftest import tiny
 from PIL import Image
 
 import aae
+from aae.cli import main
 from aae.config import Data
-from aae.data import Dataset, arrays, dataset, load, parquet, shards, spool
+from aae.data import Dataset, Table, arrays, dataset, load, parquet, read, shards, spool
 from aae.data.scaling import statistics
 from aae.errors import ConfigError, DataError
 
@@ -172,6 +173,52 @@ def test_a_run_on_a_parquet_folder_goes_on_in_the_middle_of_an_epoch(tmp_path: P
         aae.train(config, tmp_path / "parts", listener=stop_at(3))
     aae.resume(tmp_path / "parts")
     assert digest(tmp_path / "parts") == digest(tmp_path / "whole")
+
+
+SMALL = ["--epochs", "2", "--batch-size", "16", "--threads", "1", "--no-compare", "--quiet", "--select", "last"]
+for network in ("encoder", "decoder", "discriminator"):
+    SMALL += [f"--model.{network}", "16"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["lists", "table", "shards"])
+def test_the_command_line_trains_on_streams_and_encodes_them(
+    kind: str, tmp_path: Path, large: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make = {"lists": lambda: lists(tmp_path / "l.parquet"), "table": lambda: parts(tmp_path / "p"),
+            "shards": lambda: image_shards(tmp_path / "s")}  # fmt: skip
+    source, label = make[kind](), [] if kind == "shards" else ["--label", "kind"]
+    recipe = "table-8d-gaussian" if kind == "table" else "digits-2d-uniform"
+    large()
+    assert main(["train", recipe, "--data", source, *label, *SMALL, "--out", "run"]) == 0, capsys.readouterr().err
+    for command in ("encode", "reconstruct"):
+        assert main([command, "run", source, "-o", f"{command}.npz"]) == 0, capsys.readouterr().err
+    run = aae.Run.load("run")
+    held = load(run.config.data)
+    assert held.file is not None
+    x = aae.data.original(held.take(np.arange(len(held.x))), held.spec)
+    with np.load("encode.npz") as codes, np.load("reconstruct.npz") as rows:
+        assert np.array_equal(run.encode(x), codes["codes"])
+        assert np.array_equal(run.reconstruct(x), rows["samples"])
+
+
+def test_gaps_of_a_stored_table_are_filled_as_in_memory(tmp_path: Path, large: Any) -> None:
+    gaps = TABLE.set_column(0, "number", pa.array([None if i % 5 == 0 else i / N for i in range(N)]))
+    source = parts(tmp_path / "p", gaps)
+    settings = tiny(data__source=source, data__label="kind", epochs=1)
+    run = aae.training.train_in_memory(settings, load(settings.data))
+    whole = read(source, settings.data).x
+    large()
+    stored = read(source, settings.data).x
+    assert isinstance(whole, Table)
+    assert isinstance(stored, Table)
+    assert (whole.store, stored.store) != (None, None)
+    one, other = run.impute(whole), run.impute(stored)
+    assert one.names == other.names
+    for name in one.names:
+        assert np.array_equal(one.columns[name].values, other.columns[name].values)
+        assert not other.columns[name].missing.any()
 
 
 def test_an_interrupted_conversion_leaves_nothing(tmp_path: Path, large: Any) -> None:

@@ -25,7 +25,7 @@ from aae.config import Config, DataSpec, from_dict
 from aae.data import Dataset, Scaling, Table
 from aae.data.frames import from_frame, is_frame, like
 from aae.data.layout import GIVEN, LARGEST, numbers
-from aae.data.spool import AT_ONCE, held
+from aae.data.spool import held
 from aae.data.streaming import mapped, pieces
 from aae.data.table_scaling import drawn_between, scaled_bounds
 from aae.data.tables import untyped, values_of
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 BLOCK = 256
 """Rows that go through a network together."""
+PIECE = 16 << 20
+"""Bytes, in float32, of rows that are scaled or decoded together where all of them are many."""
 JUDGES = ("discriminator", "style_discriminator")
 """What the discriminator of codes is called in a model."""
 
@@ -208,7 +210,7 @@ class Run:
         one for each row, an array [columns] or [n, columns], or a table or frame that has the columns.
         """
         codes = self._beside(self._codes(z), y, condition)
-        rows = max(1, AT_ONCE // (4 * self.spec.features) // BLOCK) * BLOCK
+        rows = max(1, PIECE // (4 * self.spec.features) // BLOCK) * BLOCK
         starts = range(0, max(len(codes), 1), rows)
         return held(data_module.original(self._decoded(codes[at : at + rows], at), self.spec) for at in starts)
 
@@ -426,7 +428,7 @@ class Run:
         given = self._mapped(x)
         if given is None:
             return self._blocks(network, self._scaled(x))
-        parts = pieces(given, multiple=BLOCK)
+        parts = pieces(given, PIECE * given.itemsize // 4, BLOCK)
         return np.concatenate([self._blocks(network, self._scaled(given[part], part.start)) for part in parts])
 
     def _scaled(self, x: Any, first: int = 0) -> Tensor:
