@@ -11,13 +11,14 @@ The path of one array::
            tables.py, csvs.py       named columns of any type, with gaps -> typed columns -> values [n, columns]
            frames.py                pandas, polars, Arrow; Parquet and Feather
       -> axes, flatten layout.py    vectors or images? -> [n, features], channels first
+                       laying.py    the same for arrays in large files, written out once where they have to be
       -> check_finite  layout.py    NaN and infinity are refused by row and column
       -> split         splits.py    train, validation, test: shuffled row numbers
       -> choose_labelled labelled.py the training rows whose labels are learnt from
       -> fit           scaling.py   offset and scale, from the training rows alone
       -> Dataset       dataset.py   x, y, splits, and the DataSpec that travels with the run
 
-    a batch:     Scaling(spec).apply(dataset.x[rows])      scaled float32 [batch, features], on the device
+    a batch:     Scaling(spec).apply(dataset.take(rows))   scaled float32 [batch, features], on the device
     a user's x:  Scaling(spec).apply(rows(x, spec))        the same, for any array in original units
     the way out: original(Scaling(spec).invert(u), spec)   original units, in the layout that came in
 """
