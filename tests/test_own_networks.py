@@ -68,5 +68,6 @@ def test_one_of_them_leaves_the_others_as_the_settings_say(digits: Dataset) -> N
 
 
 def test_a_network_of_another_width_is_refused(digits: Dataset) -> None:
-    with own_networks(encoder=lambda a, b: nn.Linear(a, b + 1)), pytest.raises(ConfigError, match=r"\[2, 3\] for rows"):
+    said = r"into \[4, 3\]; expected \[4, 2\]"
+    with own_networks(encoder=lambda a, b: nn.Linear(a, b + 1)), pytest.raises(ConfigError, match=said):
         aae.game.Game.new(tiny(), digits, torch.device("cpu"))

@@ -19,6 +19,7 @@ from aae.config import Config, check, from_dict, replace, resolve
 from aae.data import Dataset
 from aae.errors import ConfigError, Interrupted, RunError
 from aae.models import build
+from aae.networks import Discriminator
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "plugins"
 ASKS = {"prior": "prior.kind", "networks": "model.network", "loss": "reconstruction.loss", "model": "model.kind"}
@@ -203,6 +204,23 @@ def test_only_one_of_two_networks_may_be_given(digits: Dataset, tmp_path: Path) 
     model: Any = build(plugins.begun(settings("networks", file)), digits.spec)
     assert isinstance(model.encoder.body, torch.nn.Linear)
     assert type(model.decoder.body).__name__ == "MLP"
+
+
+def test_a_discriminator_of_ones_own_is_in_every_model_that_has_one(digits: Dataset, tmp_path: Path) -> None:
+    kinds = {"aae": 1, "supervised": 1, "semi-supervised": 2, "vae": 0}
+    for kind, many in kinds.items():
+        wanted = replace(settings("networks"), {"model.kind": kind, "prior.kind": "gaussian"})
+        parts = build(plugins.begun(wanted), digits.spec).modules()
+        found = [part for part in parts if isinstance(part, Discriminator)]
+        assert [type(part.body).__name__ for part in found] == ["Sequential"] * many
+    file = tmp_path / "only.py"
+    file.write_text("from torch import nn\ndef discriminator(c, s, i, o):\n    return nn.Linear(i, o)\n")
+    model: Any = build(plugins.begun(settings("networks", file)), digits.spec)
+    assert isinstance(model.discriminator.body, torch.nn.Linear)
+    assert type(model.encoder.body).__name__ == "MLP"
+    vae = replace(settings("networks", file), {"model.kind": "vae", "prior.kind": "gaussian"})
+    with pytest.raises(ConfigError, match="has no function `encoder`"):
+        build(plugins.begun(vae), digits.spec)
 
 
 def test_the_example_losses_are_what_they_say() -> None:

@@ -1,4 +1,4 @@
-"""Networks of your own: an encoder with a gated residual block, and a decoder to match.
+"""Networks of your own: an encoder and a decoder with gated residual blocks, and a discriminator with one.
 
 aae train --plugin examples/plugins/own_networks.py --model.network plugin
 """
@@ -30,3 +30,9 @@ def decoder(config: Config, spec: DataSpec, wide_in: int, wide_out: int) -> nn.M
     """[batch, wide_in] codes -> [batch, wide_out] values, before the sigmoid that data scaled to [0, 1] gets."""
     wide = config.model.decoder[0]
     return nn.Sequential(nn.Linear(wide_in, wide), Gated(wide), Gated(wide), nn.Linear(wide, wide_out))
+
+
+def discriminator(config: Config, spec: DataSpec, wide_in: int, wide_out: int) -> nn.Module:
+    """[batch, wide_in] codes, and what else it is told -> [batch, wide_out] logits; above 0 means from the prior."""
+    wide = config.model.discriminator[0]
+    return nn.Sequential(nn.Linear(wide_in, wide), Gated(wide), nn.Tanh(), nn.Linear(wide, wide_out))

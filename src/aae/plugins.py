@@ -24,6 +24,7 @@ FUNCTIONS = {
     "prior": "prior(settings, latent) -> aae.priors.Prior",
     "encoder": "encoder(config, spec, wide_in, wide_out) -> torch.nn.Module",
     "decoder": "decoder(config, spec, wide_in, wide_out) -> torch.nn.Module",
+    "discriminator": "discriminator(config, spec, wide_in, wide_out) -> torch.nn.Module",
     "loss": "loss(decoded, target) -> costs of the same shape [batch, features]",
     "model": "model(config, spec) -> aae.phases.Model",
 }

@@ -64,7 +64,7 @@ class AAE(Model):
         return cls(
             parts.encoder(config, spec, posterior.heads * model.latent, posterior.extra),
             parts.decoder(config, spec),
-            parts.discriminator(config, model.latent + told),
+            parts.discriminator(config, spec, model.latent + told),
             posterior,
             prior,
             parts.reconstruction_error(config),

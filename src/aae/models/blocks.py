@@ -35,8 +35,8 @@ def networks(
     return (
         parts.encoder(config, spec, classes + config.model.latent),
         parts.decoder(config, spec, beside=beside),
-        parts.discriminator(config, config.model.latent),
-        parts.discriminator(config, classes),
+        parts.discriminator(config, spec, config.model.latent),
+        parts.discriminator(config, spec, classes),
     )
 
 

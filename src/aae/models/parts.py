@@ -13,7 +13,6 @@ from aae.convolution import ConvolutionalDecoder, ConvolutionalEncoder
 from aae.errors import ConfigError
 from aae.heads import Heads
 from aae.models import plugin
-from aae.models.own import own
 from aae.networks import MLP, Decoder, Discriminator, Encoder
 from aae.phases import Batch
 from aae.priors import Prior
@@ -28,8 +27,6 @@ def mlp(config: Config, wide_in: int, hidden: tuple[int, ...], wide_out: int, no
 def encoder(config: Config, spec: DataSpec, wide_out: int, extra: int = 0) -> Encoder:
     """An encoder of rows, and of `extra` values beside each, to `wide_out` values."""
     model = config.model
-    if (body := own("encoder", spec.features + extra, wide_out)) is not None:
-        return Encoder(body)
     normalized = model.normalization == "batch"
     if (body := plugin.network(config, spec, "encoder", spec.features + extra, wide_out)) is not None:
         return Encoder(body)
@@ -83,7 +80,6 @@ def decoder(config: Config, spec: DataSpec, beside: int = 0) -> Decoder:
         )
     model = config.model
     mine = plugin.network(config, spec, "decoder", model.latent + beside, spec.features)
-    mine = own("decoder", model.latent + beside, spec.features) if mine is None else mine
     if mine is not None:
         body = mine
     elif convolutional(config, spec):
@@ -96,9 +92,10 @@ def decoder(config: Config, spec: DataSpec, beside: int = 0) -> Decoder:
     return Decoder(body, sigmoid, learns_std=loss == "gaussian" and (heads is None or bool(heads.numbers)), heads=heads)
 
 
-def discriminator(config: Config, wide_in: int) -> Discriminator:
+def discriminator(config: Config, spec: DataSpec, wide_in: int) -> Discriminator:
     """A discriminator of `wide_in` values."""
-    return Discriminator(own("discriminator", wide_in, 1) or mlp(config, wide_in, config.model.discriminator, 1))
+    mine = plugin.network(config, spec, "discriminator", wide_in, 1)
+    return Discriminator(mlp(config, wide_in, config.model.discriminator, 1) if mine is None else mine)
 
 
 def divergence_weight(config: Config, spec: DataSpec) -> float:

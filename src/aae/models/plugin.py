@@ -5,48 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from aae import plugins
 from aae.config import Config, DataSpec
 from aae.errors import ConfigError
+from aae.models.own import fitting, own
 from aae.networks import Decoder
 from aae.phases import Model, Phase, parameters_of
 
-TRIED = 4
-"""Rows of zeros that a network is tried with before it trains."""
+UNOPPOSED = ("autoencoder", "vae", "wae-mmd")
+"""The kinds of model without a discriminator."""
 
 
 def network(config: Config, spec: DataSpec, name: str, wide_in: int, wide_out: int) -> nn.Module | None:
-    """The plugin's `encoder` or `decoder`, [batch, wide_in] -> [batch, wide_out]; None where ours is to be used.
+    """The user's own encoder, decoder or discriminator, [batch, wide_in] -> [batch, wide_out]; None: take ours.
 
-    ConfigError for what is no module, or gives another shape.
+    That of `own_networks`, else the plugin's. ConfigError for what is no module, or gives another shape.
     """
-    if config.model.network != "plugin":
-        return None
+    found = own(name, wide_in, wide_out)
+    if found is not None or config.model.network != "plugin":
+        return found
     digest = plugins.sha256(config.plugin.source)
     if not plugins.has(digest, name):
-        if not any(plugins.has(digest, other) for other in ("encoder", "decoder")):
+        used = ("encoder", "decoder", *(() if config.model.kind in UNOPPOSED else ("discriminator",)))
+        if not any(plugins.has(digest, other) for other in used):
             plugins.function(digest, name, "model.network = plugin")
         return None
     made = plugins.function(digest, name, "model.network = plugin")(config, spec, wide_in, wide_out)
-    if not isinstance(made, nn.Module):
-        raise ConfigError(f"{name}() of {config.plugin.name} must return a torch.nn.Module, got {type(made).__name__}")
-    tried = made.training
-    try:
-        with torch.no_grad():
-            shape = list(made.eval()(torch.zeros(TRIED, wide_in)).shape)
-    except Exception as error:
-        raise ConfigError(
-            f"the {name} of {config.plugin.name} cannot take [{TRIED}, {wide_in}]: {type(error).__name__}: {error}"
-        ) from error
-    if shape != [TRIED, wide_out]:
-        raise ConfigError(
-            f"the {name} of {config.plugin.name} turns [{TRIED}, {wide_in}] into {shape}; "
-            f"expected [{TRIED}, {wide_out}]"
-        )
-    return made.train(tried)
+    return fitting(made, f"{name}() of {config.plugin.name}", wide_in, wide_out)
 
 
 def loss(config: Config) -> Callable[[Tensor, Tensor], Tensor] | None:

@@ -59,7 +59,7 @@ class Supervised(Model):
         return cls(
             parts.encoder(config, spec, posterior.heads * model.latent, posterior.extra),
             parts.decoder(config, spec, beside=classes + conditions),
-            parts.discriminator(config, model.latent),
+            parts.discriminator(config, spec, model.latent),
             posterior,
             priors.build(config.prior, model.latent),
             classes,
