@@ -146,7 +146,9 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
         return max(200 + rows / 4, min(usual, 900)) / usual if data.spec.is_image else 1.0
 
     def _more(self, data: Dataset) -> Mapping[str, Any]:
-        return adversarial()
+        if not data.spec.is_image:
+            return adversarial()
+        return adversarial(0.001, 0.01)  # a strong pull costs images the detail that tells them apart
 
     @property
     def usual_(self) -> Usual:

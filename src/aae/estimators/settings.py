@@ -87,11 +87,11 @@ def prior_of(prior: Any, default: Prior) -> Prior:
     )
 
 
-def adversarial() -> dict[str, Any]:
+def adversarial(weight: float = 0.005, final_weight: float = 0.3) -> dict[str, Any]:
     """The game that the estimators play: one joint phase, in which the weight of the prior grows through training."""
     return {
         "adversarial": Adversarial(
-            phases="joint", weight=0.005, final_weight=0.3, input_noise=0.05, gradient_penalty=0.02
+            phases="joint", weight=weight, final_weight=final_weight, input_noise=0.05, gradient_penalty=0.02
         ),
         "optimizer": Optimizers(discriminator=Optimizer("adam", learning_rate=2e-3, momentum=0.5)),
     }
