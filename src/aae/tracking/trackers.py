@@ -6,6 +6,7 @@ They look at what the history holds anyway, and at codes once training is over, 
 from __future__ import annotations
 
 import importlib.util
+import io
 import math
 import os
 import warnings
@@ -144,10 +145,13 @@ class WandB(Callback):
 
     def end(self, run: Run) -> None:
         import wandb
+        from PIL import Image
 
         figures = pictures(run, self.data)
         if figures:
-            self.run.log({"latent": wandb.Image(figures[max(figures)])}, step=len(run.history) + 1)
+            drawn = io.BytesIO()  # as a picture: of a figure wandb asks for pyplot, which nobody may have imported
+            figures[max(figures)].savefig(drawn, format="png")
+            self.run.log({"latent": wandb.Image(Image.open(drawn))}, step=len(run.history) + 1)
 
     def close(self) -> None:
         if self.run is not None:
