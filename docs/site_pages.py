@@ -43,7 +43,13 @@ WIDER = {
 API = {
     "Runs": ["aae.training", "aae.inference", "aae.evaluation", "aae.diagnosis", "aae.report"],
     "Settings": ["aae.config.settings", "aae.config.learning", "aae.config.rules"],
-    "Recipes": ["aae.recipes", "aae.recipes.shapes", "aae.recipes.paper", "aae.recipes.still", "aae.recipes.wasserstein"],
+    "Recipes": [
+        "aae.recipes",
+        "aae.recipes.shapes",
+        "aae.recipes.paper",
+        "aae.recipes.still",
+        "aae.recipes.wasserstein",
+    ],
     "Data": ["aae.data"],
     "scikit-learn": ["aae.estimators"],
     "Priors": ["aae.priors.base", "aae.priors.build"],
