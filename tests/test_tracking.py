@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,9 @@ def test_weights_and_biases_works_without_a_network(
         warnings.simplefilter("ignore")
         run = train(tiny(epochs=1, log=("wandb",)), tmp_path / "run", data=digits)
     (kept,) = run.path.glob("wandb/offline-run-*/run-*.wandb")
+    until = time.monotonic() + 60  # a process of its own writes the file, and may end after ours went on
+    while kept.stat().st_size <= 1000 and time.monotonic() < until:
+        time.sleep(0.1)
     assert kept.stat().st_size > 1000
     assert list(run.path.glob("wandb/offline-run-*/files/media/images/latent*.png"))
 
