@@ -14,7 +14,6 @@ come, and a second start goes on from them. Writes its table into docs/data.md.
 
 from __future__ import annotations
 
-import argparse
 import warnings
 
 import numpy as np
@@ -23,7 +22,7 @@ from sklearn import datasets
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
-from tables import ROOT, kept, put, spread, table
+from tables import ROOT, kept, put, seeds_asked_for, spread, table
 
 from aae.config import replace
 from aae.data import MEMORY, dataset
@@ -78,12 +77,8 @@ def error(name: str, which: str, seed: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--first", type=int, default=0, help="the first seed")
-    given = parser.parse_args()
+    numbers, seeds = kept("imputation"), seeds_asked_for(__doc__)
     torch.set_num_threads(1)
-    numbers, seeds = kept("imputation"), range(given.first, given.first + given.seeds)
     cells = {}
     for name in METHODS:
         found = [
@@ -94,7 +89,7 @@ def main() -> None:
             for which in SETS
         ]
         cells[name] = (*map(spread, found), spread(np.mean(found, axis=0)))  # the last: over sets, then seeds
-    put("imputation", table((f"{given.seeds} seeds", *SETS, "mean"), cells), ROOT / "docs" / "data.md")
+    put("imputation", table((f"{len(seeds)} seeds", *SETS, "mean"), cells), ROOT / "docs" / "data.md")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ Numbers are kept as they come, and a second start goes on from them. Writes its 
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor
 from sklearn.preprocessing import StandardScaler
-from tables import kept, put, table
+from tables import kept, put, seeds_asked_for, table
 
 from aae import AAEOutlierDetector
 
@@ -71,12 +70,8 @@ def area(name: str, which: str, seed: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--first", type=int, default=0, help="the first seed")
-    given = parser.parse_args()
+    numbers, seeds = kept("outliers"), seeds_asked_for(__doc__)
     torch.set_num_threads(1)
-    numbers, seeds = kept("outliers"), range(given.first, given.first + given.seeds)
     cells = {}
     for name in METHODS:
         sets = {
@@ -87,7 +82,7 @@ def main() -> None:
             for which in SETS
         }
         cells[name] = (*(f"{np.mean(v):.3f} ± {np.std(v):.3f}" for v in sets.values()), mean_of(sets))
-    put("outliers", table((f"{given.seeds} seeds", *SETS, "mean"), cells))
+    put("outliers", table((f"{len(seeds)} seeds", *SETS, "mean"), cells))
 
 
 def mean_of(sets: dict[str, list[float]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +44,15 @@ class Kept:
 def kept(name: str) -> Kept:
     """The numbers of a script, in runs/benchmarks/NAME.csv."""
     return Kept(ROOT / "runs" / "benchmarks" / f"{name}.csv")
+
+
+def seeds_asked_for(what: str | None) -> range:
+    """The seeds named on the line of a script that says `what` it does: --seeds of them, from --first on."""
+    parser = argparse.ArgumentParser(description=what, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    given = parser.parse_args()
+    return range(given.first, given.first + given.seeds)
 
 
 def spread(values: Sequence[float]) -> str:

@@ -17,6 +17,15 @@ from typing import Literal
 Kind = Literal["number", "integer", "boolean", "category", "time"]
 
 
+def is_number(text: str) -> bool:
+    """Whether a text reads as a number, NaN and infinity included."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of a table, as learnt from the data; part of a `DataSpec`."""

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aae.columns import is_number
 from aae.data.files import reading
-from aae.data.tables import Cells, Table, is_number
+from aae.data.tables import Cells, Table
 from aae.errors import DataError
 
 Array = NDArray[Any]

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from aae.columns import Column, Places
+from aae.columns import Column, Places, is_number
 from aae.config import Data
 from aae.data.layout import LARGEST
 from aae.data.scaling import SMALLEST, Fitted, statistics
@@ -284,15 +284,6 @@ def _refuse_among_numbers(cells: Cells, name: str, where: str, before: int = 0) 
     if 0 < wrong.sum() <= len(known) / 10:
         numbers = f"{len(known) - wrong.sum()} other rows hold numbers; mend it, or leave its field empty"
         _refuse(cells.missing, wrong, known, name, where, numbers, before)
-
-
-def is_number(text: str) -> bool:
-    """Whether a text reads as a number, NaN and infinity included."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def check_values(

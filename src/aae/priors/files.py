@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from aae.columns import is_number
 from aae.errors import ConfigError, DataError
 from aae.serialize import arrays_bytes, read_arrays
 
@@ -143,11 +144,11 @@ def _csv(path: Path) -> Arrays:
         raise DataError(f"{path} cannot be read: {_reason(error)}") from None
     rows = [row for row in csv.reader(io.StringIO(text)) if row]
     names: list[str] = []
-    if rows and not _is_number(rows[0][0]):
+    if rows and not is_number(rows[0][0]):
         names = [name.strip().lower() for name in rows.pop(0)]
     start = 2 if names else 1
     for i, row in enumerate(rows):
-        if len(row) != len(rows[0]) or not all(map(_is_number, row)):
+        if len(row) != len(rows[0]) or not all(map(is_number, row)):
             raise DataError(f"{path}: line {i + start} must hold {len(rows[0])} numbers, got {','.join(row)[:60]}")
     table = np.array(rows, dtype=np.float64).reshape(len(rows), -1)
     for name in ("label", "labels", "class"):
@@ -158,14 +159,6 @@ def _csv(path: Path) -> Arrays:
                 raise DataError(f"{path}: the column {name} must hold whole numbers")
             return {"points": np.delete(table, place, 1), "labels": labels.astype(np.int64)}
     return {"points": table}
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def pack(name: str, arrays: Arrays) -> str:
