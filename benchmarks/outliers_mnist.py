@@ -11,8 +11,9 @@ without rounding. The area under the ROC curve does not depend on the share, and
 
 Pixels are divided by 255; AAEOutlierDetector is told that they are images. Settings are the defaults; those of
 AAEOutlierDetector for images were chosen on fold 2, by networks trained on folds 3 and 4, so on no row that tests with
---seeds 1 or 2. Numbers are kept as they come, and a second start goes on from them. Writes its table into
-docs/estimators.md. Needs `pip install pyod` (extra `benchmarks`).
+--seeds 1 or 2. Fold 0 had been measured once before the last of those choices. Numbers are kept as they come,
+and a second start goes on from them. Writes its table into docs/estimators.md.
+Needs `pip install pyod` (extra `benchmarks`).
 """
 
 from __future__ import annotations

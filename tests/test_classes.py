@@ -272,6 +272,8 @@ def test_log_odds_tell_rows_apart_whose_probabilities_round_to_one() -> None:
     assert (q[1:, 0] == 1).all()
     assert metrics.by_head(q.numpy(), [0, 1, 2]).tolist() == [1, 0]
     assert metrics.by_head(metrics.log_odds(logits), [0, 1, 2]).tolist() == [2, 0]
+    with pytest.raises(DataError, match="two classes or more"):
+        metrics.log_odds(np.ones((3, 1)))
     odds = metrics.log_odds(np.log([[0.2, 0.3, 0.5]]))
     assert np.exp(odds)[0] == pytest.approx([0.2 / 0.8, 0.3 / 0.7, 0.5 / 0.5])
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 import aae
 from aae import evaluation, inference
+from aae.config import Data
 from aae.data import arrays, dataset, load, spool, streaming
 from aae.data.arrays import read_npy
 from aae.data.streaming import BLOCK, WINDOW, block_order, mapped, release, take
@@ -181,11 +183,56 @@ def test_measures_look_at_some_rows_of_a_large_file(file: Path, monkeypatch: pyt
     assert np.array_equal(evaluation.rows_of(data, "test").x, data.x.numpy()[data.splits.test[:1000]])
 
 
+def test_what_is_written_into_rows_that_came_out_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(spool, "MAPPED_FROM", 1)
+    found = spool.held([np.ones((2000, 300), np.float32)])
+    assert mapped(found) is not None
+    found *= 3
+    assert all((found[part] == 3).all() for part in streaming.pieces(found, 1 << 20))
+    assert (found == 3).all()
+    assert (take(found, np.array([5, 7])) == 3).all()
+
+
+def test_a_map_whose_file_is_another_one_now_counts_as_memory(tmp_path: Path) -> None:
+    for path, value in ((tmp_path / "x.npy", 1), (tmp_path / "y.npy", 2)):
+        np.save(path, np.full((500, 4), value))
+    kept, gone = (np.load(tmp_path / name, mmap_mode="r") for name in ("x.npy", "y.npy"))
+    (tmp_path / "y.npy").replace(tmp_path / "x.npy")
+    for array, value in ((kept, 1), (gone, 2)):
+        assert mapped(array) is None
+        assert (take(array, np.array([3, 400])) == value).all()
+        assert (dataset(array).x == value).all()
+
+
+def test_a_view_of_a_mapped_table_is_not_taken_for_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 5, (1000, 3)))
+    x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    config = Data(source="memory", layout="table")
+    for view in (x, x[::2], x[:10], x[:, ::2]):
+        data = dataset(view, config=config)
+        assert np.array_equal(np.unique(data.x.numpy(), axis=0), np.unique(view.astype(np.float32), axis=0))
+        assert len(data.x) == len(view)
+
+
+def test_the_fault_of_a_source_is_not_that_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(spool, "MAPPED_FROM", 1)
+
+    def blocks() -> Iterator[np.ndarray]:
+        yield np.ones((3, 2), np.float32)
+        (tmp_path / "missing.png").read_bytes()
+
+    with pytest.raises(FileNotFoundError, match=r"missing\.png"):
+        spool.held(blocks())
+
+
 PROGRAM = """
 import sys
 from pathlib import Path
 import aae
-from aae.config import replace
+from aae.config import Data, replace
 from aae.data import load
 from aae.data.arrays import read_npy
 config = replace(aae.recipes.digits_2d_uniform(), {"data.source": sys.argv[1], "data.layout": "vectors", "epochs": 1,

@@ -234,7 +234,7 @@ class Game:
 
     def training_batch(self, rows: Tensor, labelled: Tensor | None) -> Batch:
         """The batch of a step: rows under the corruption asked for, beside labelled rows if the model learns labels."""
-        if self.data.stored is not None:
+        if self.data.stored is not None and self.resident is self.data.x:  # read from the file, a step at a time
             self.data.stored.expect(rows.cpu().numpy())
         batch = self.shared(rows)
         self.corrupt(batch)

@@ -45,7 +45,8 @@ def laid_out(given: Array, layout: Axes, where: str) -> tuple[Array, list[str]]:
     if file.filename is None:
         return spool_unnamed(blocks), []
     size = given.size * kind.itemsize
-    kept = kept_at(key_of([Path(file.filename)], "rows", kind, seen.shape, seen.strides, position(given, file)))
+    place = (position(given, file), seen.shape, seen.strides, given.dtype.str)
+    kept = kept_at(key_of([Path(file.filename)], "rows", kind, place))
     return spool(blocks, kept, size), [f"written out as {kind} to {kept} ({size / 2**30:.1f} GiB)"]
 
 

@@ -77,7 +77,7 @@ def spool_unnamed(blocks: Iterable[Array]) -> Array:
     folder = kept_at("").parent
     with _writing(folder, 0), tempfile.TemporaryFile(dir=folder) as file:
         dtype, shape, at = _write(blocks, file)
-        return map_file(file, dtype, at, shape)
+        return map_file(file, dtype, at, shape, mode="r+")
 
 
 def held(blocks: Iterable[Array], stored_as: Callable[[Iterable[Array]], Iterable[Array]] | None = None) -> Array:
@@ -96,6 +96,20 @@ def held(blocks: Iterable[Array], stored_as: Callable[[Iterable[Array]], Iterabl
     return np.concatenate(parts)
 
 
+class _OfTheSource(Exception):
+    """A fault of what gives the blocks, on its way past those of the file they are written to."""
+
+    def __init__(self, error: OSError) -> None:
+        self.error = error
+
+
+def _given(blocks: Iterable[Array]) -> Iterator[Array]:
+    try:
+        yield from blocks
+    except OSError as error:
+        raise _OfTheSource(error) from None
+
+
 @contextlib.contextmanager
 def _writing(folder: Path, size: int) -> Iterator[None]:
     try:
@@ -107,6 +121,8 @@ def _writing(folder: Path, size: int) -> Iterator[None]:
                 "set XDG_CACHE_HOME to a folder with more"
             )
         yield
+    except _OfTheSource as found:
+        raise found.error from None
     except OSError as error:
         if isinstance(error, AAEError):
             raise
@@ -136,7 +152,7 @@ def _alive(process: int) -> bool:
 def _write(blocks: Iterable[Array], file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...], int]:
     """The blocks as one .npy file; type and shape of the whole, and the first byte of the values."""
     rows, at, dtype, row = 0, 0, np.dtype(np.uint8), (0,)
-    for block in blocks:
+    for block in _given(blocks):
         if not at:
             dtype, row = block.dtype.newbyteorder("<"), block.shape[1:]
             at = _header(file, dtype, (0, *row))

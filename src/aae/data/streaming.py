@@ -17,7 +17,7 @@ import mmap
 import os
 import weakref
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ AROUND = 2 << 20
 """Most bytes that the system maps around a value that is looked at."""
 AHEAD, REMEMBERED = 1 << 20, 1024
 """Bytes of the file that are asked for together; how many of these are remembered to be on their way."""
+ENDS = 4096
+"""Bytes at either end of a map by which its file is known again."""
 NEAR = 4
 """Rows are read in one go where that is at most so many times as much as is wanted of them."""
 
@@ -42,9 +44,19 @@ _handles: weakref.WeakKeyDictionary[mmap.mmap, int] = weakref.WeakKeyDictionary(
 """Open files by their maps."""
 
 
-def map_file(file: IO[bytes], dtype: np.dtype[Any], at: int, shape: tuple[int, ...], order: str = "C") -> Array:
-    """The values of an open file from byte `at` on, mapped; the file may then be closed, and lose its name."""
-    found = np.memmap(file, dtype, "c", at, shape, "F" if order == "F" else "C")
+def map_file(
+    file: IO[bytes],
+    dtype: np.dtype[Any],
+    at: int,
+    shape: tuple[int, ...],
+    order: str = "C",
+    mode: Literal["r", "r+", "c"] = "r",
+) -> Array:
+    """The values of an open file from byte `at` on, mapped; the file may then be closed, and lose its name.
+
+    mode: "r" to read alone, "r+" where changes are to lie in the file. With "c" what is changed is lost by `release`.
+    """
+    found = np.memmap(file, dtype, mode, at, shape, "F" if order == "F" else "C")
     _keep(found._mmap, os.dup(file.fileno()))  # type: ignore[attr-defined]
     return found
 
@@ -57,13 +69,14 @@ def _keep(opened: mmap.mmap, handle: int) -> int:
 def mapped(array: Array) -> np.memmap[Any, Any] | None:
     """The mapped file behind an array or a view of one; None if it lies in memory.
 
-    A map of the user's own that keeps changes to itself (mode c) counts as memory: they are in no file.
+    A map of the user's own counts as memory if it keeps changes to itself (mode c), which are in no file, or if its
+    file is no longer there under its name.
     """
     found: Any = array
     while found is not None:
         if isinstance(found, np.memmap):
             opened: Any = found._mmap  # type: ignore[attr-defined]
-            kept = opened in _handles or (found.mode != "c" and found.filename is not None)
+            kept = opened in _handles or (found.mode != "c" and found.filename is not None and _reopened(found))
             return found if opened is not None and kept else None
         found = getattr(found, "base", None)
     return None
@@ -77,21 +90,37 @@ def position(array: Array, file: np.memmap[Any, Any]) -> int:
 
 
 def writable(array: Array) -> Array:
-    """The same values in an array that torch may share: mapped again where a file is mapped to be read only."""
+    """The same values in an array that torch may share: mapped again where a file is mapped to be read only.
+
+    Nothing may be written to it: what is written to such a map is lost when its memory is given back.
+    """
     if array.flags.writeable:
         return array
     file = mapped(array)
     if file is None or not array.flags.c_contiguous:
         return array.copy()
     with open(_handle(file), "rb", closefd=False) as opened:
-        return map_file(opened, array.dtype, position(array, file), array.shape)
+        return map_file(opened, array.dtype, position(array, file), array.shape, mode="c")
 
 
 def _handle(file: np.memmap[Any, Any]) -> int:
+    return _handles[file._mmap]  # type: ignore[attr-defined]
+
+
+def _reopened(file: np.memmap[Any, Any]) -> bool:
+    """Whether the file of a map of the user's own is open by its name, and is the one that is mapped."""
     opened: mmap.mmap = file._mmap  # type: ignore[attr-defined]
-    if opened in _handles:
-        return _handles[opened]
-    return _keep(opened, os.open(str(file.filename), os.O_RDONLY | os.O_CLOEXEC))
+    start = file.offset - file.offset % mmap.ALLOCATIONGRANULARITY
+    try:
+        handle = os.open(str(file.filename), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    ends = ((0, ENDS), (max(0, len(opened) - ENDS), ENDS))
+    if any(os.pread(handle, size, start + at) != opened[at : at + size] for at, size in ends):
+        os.close(handle)
+        return False
+    _keep(opened, handle)
+    return True
 
 
 def block_order(rows: NDArray[np.int64], random: np.random.Generator, row_bytes: int = 1) -> NDArray[np.int64]:

@@ -138,7 +138,7 @@ def _from_mapped(array: Array, file: np.memmap[Any, Any], where: str) -> Table:
     names = tuple(map(str, range(array.shape[1])))
 
     def column(name: str) -> Cells:
-        return Cells.of(np.concatenate([array[part, int(name)] for part in pieces(array)]))
+        return Cells.of(np.concatenate([array[part, int(name)].copy() for part in pieces(array)]))
 
     def blocks(wanted: Sequence[str]) -> Iterator[tuple[str, int, Table]]:
         for part in pieces(array, AT_ONCE):
@@ -146,7 +146,8 @@ def _from_mapped(array: Array, file: np.memmap[Any, Any], where: str) -> Table:
             yield where, part.start, Table(cells)
 
     def kept(columns: Sequence[Column]) -> Path:
-        return kept_at(key_of([Path(str(file.filename))], "columns", position(array, file), *columns))
+        place = (position(array, file), array.shape, array.strides, array.dtype.str)
+        return kept_at(key_of([Path(str(file.filename))], "columns", place, *columns))
 
     return Table(Unread(names, column), Stored(len(array), column, blocks, kept))
 

@@ -23,6 +23,8 @@ def log_odds(logits: npt.ArrayLike) -> Floats:
     from scipy.special import logsumexp
 
     given = rows(logits, "logits")
+    if given.shape[1] < 2:
+        raise DataError("log odds need logits of two classes or more, got one; a single class is certain")
     others = np.stack([logsumexp(np.delete(given, k, axis=1), axis=1) for k in range(given.shape[1])], axis=1)
     return given - others
 

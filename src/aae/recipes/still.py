@@ -11,7 +11,8 @@ from aae.recipes import paper
 def mnist_semi_supervised_100_moved() -> Config:
     """MNIST with 100 labels, beyond the paper: the class is to stay while the digit turns, shifts, grows and slants.
 
-    The paper's recipe with one more phase (docs/classes.md) and rates that fall in a straight line.
+    The paper's recipe with one more phase (docs/classes.md), rates that fall in a straight line, and discriminators of
+    256 units.
     """
     return _few_labels("mnist-semi-supervised-100-moved", paper.mnist_semi_supervised_100())
 
@@ -49,8 +50,8 @@ def mnist_2d_reduction_clusters_moved() -> Config:
 def _few_labels(name: str, base: Config) -> Config:
     """The recipe with one more phase, as fast as the one that learns from labels, and rates that fall in a line.
 
-    Hands differ in slant and width more than in anything else. Discriminators of 256 units do as well and take a
-    quarter off a step.
+    Hands differ in slant and width more than in anything else. Discriminators have 256 units, which makes steps
+    shorter.
     """
     return dataclasses.replace(
         base,

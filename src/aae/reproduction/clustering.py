@@ -15,8 +15,8 @@ from aae.reproduction.pictures import error_curves
 
 HELD_STILL = (
     "Held still: the paper's recipe with a phase more, in which the {} of a digit is to stay while the digit is "
-    "{} a little (recipes {}). That a digit may move is knowledge that the paper's recipe does "
-    "without."
+    "{} a little (recipes {}); rates fall in a straight line. That a digit may move is knowledge that the paper's "
+    "recipe does without."
 )
 """A note under tables with rows of ours, to be told what stays, how the digit moves and what the recipes are called."""
 
