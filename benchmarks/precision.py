@@ -1,8 +1,9 @@
 """Does bfloat16 cost quality? The same runs in fp32 and in bf16, several seeds each, measured on validation rows.
 
-    python benchmarks/precision.py [--seeds 0 1 2] [--data-dir DIR --epochs 20] [--threads 1]
+    python benchmarks/precision.py [--seeds 0 1 2] [--data-dir DIR [--recipe auto] [--epochs E]] [--threads 1]
 
-The bundled digits, and MNIST as well where its folder is named. Writes docs/precision.md.
+The bundled digits, and MNIST as well where its folder is named, by a recipe of your choice, for as many epochs as it
+says unless told otherwise. Writes docs/precision.md.
 Nothing is chosen here, so validation rows serve as well as test rows.
 """
 
@@ -35,7 +36,7 @@ def measured(config: Config, seed: int, precision: str, threads: int) -> dict[st
         found = run.evaluate("validation")
     seconds = statistics.median(row["seconds"] for row in run.history)
     print(config.recipe, precision, seed, {key: round(found[key], 4) for key, _ in MEASURES}, flush=True)
-    return {**{key: found[key] for key, _ in MEASURES}, "seconds": seconds}
+    return {**{key: found[key] for key, _ in MEASURES}, "seconds": seconds, "epochs": len(run.history)}
 
 
 def spread(values: list[float]) -> str:
@@ -44,8 +45,9 @@ def spread(values: list[float]) -> str:
 
 def section(config: Config, seeds: list[int], threads: int) -> str:
     found = {p: [measured(config, seed, p, threads) for seed in seeds] for p in PRECISIONS}
+    on = "" if config.data.source in config.recipe else f" on {config.data.source}"
     lines = [
-        f"## `{config.recipe}`, {config.epochs} epochs, {len(seeds)} seeds",
+        f"## `{config.recipe}`{on}, {found['fp32'][0]['epochs']:.0f} epochs, {len(seeds)} seeds",
         "",
         "| measure | fp32 | bf16 | difference, in deviations of fp32 |",
         "| --- | --- | --- | --- |",
@@ -63,16 +65,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=20, help="of the MNIST runs")
+    parser.add_argument("--recipe", default="auto", help="of the MNIST runs")
+    parser.add_argument("--epochs", type=int, default=0, help="of the MNIST runs; 0: as the recipe says")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     digits = aae.recipes.digits_2d_uniform()
     command = "python benchmarks/precision.py --threads " + str(given.threads)
     configs = [digits]
     if given.data_dir:
-        changes = {"epochs": given.epochs, "data.directory": given.data_dir}
-        configs.append(replace(aae.recipes.mnist_2d_uniform(), changes))
-        command += f" --data-dir DIR --epochs {given.epochs}"
+        changes = {"data.source": "mnist", "data.directory": given.data_dir}
+        changes |= {"epochs": given.epochs} if given.epochs else {}
+        configs.append(replace(aae.recipes.recipe(given.recipe), changes))
+        command += f" --data-dir DIR --recipe {given.recipe}" + f" --epochs {given.epochs}" * bool(given.epochs)
     parts = [
         "# Quality in bfloat16",
         "Weights, codes, losses and what an optimizer adds up are float32 in both; only the wide products differ. "
