@@ -118,6 +118,21 @@ def exchange(group: Group, parameters: list[torch.Tensor]) -> float:
     return statistics.median(found[3:])
 
 
+ADAM = {f"optimizer.{phase}.kind": "adam" for phase in ("reconstruction", "discriminator", "generator")}
+
+
+def sharded(case: Case, seconds: float, group: Group) -> dict[str, tuple[float, float]]:
+    """Seconds of a step, and bytes of what Adam adds up in this process: all of it in each, and in parts."""
+    found = {}
+    for name, parts in (("whole", False), ("parts", True)):
+        config = replace(case.config, ADAM | {"shard_optimizers": parts})
+        game = game_of(Case(case.name, config, case.shape), group=group)
+        time_of_step = per_step(game, seconds, group)
+        states = [state for optimizer in game.optimizers.values() for state in optimizer.state.values()]
+        found[name] = time_of_step, float(sum(value.nbytes for state in states for value in state.values()))
+    return found
+
+
 def worker(path: Path, seconds: float) -> None:
     """Measure in this process, or in this one of two."""
     torch.set_num_threads(1)
@@ -135,6 +150,7 @@ def worker(path: Path, seconds: float) -> None:
                     "beside": per_step(game_of(case, 0.5), seconds, group),
                     "shared": per_step(game, seconds, group),
                     "exchange": sum(exchange(group, parameters_of(game.model, phase)) for phase in game.model.phases),
+                    "sharded": sharded(case, seconds, group),
                 }
         if group is not None:
             found["exchange"] = {str(size): exchange(group, [torch.zeros(size // 4)]) for size in EXCHANGED}
@@ -238,7 +254,7 @@ def ms(seconds: float) -> str:
 
 
 def page(one: dict[str, Any], two: dict[str, Any], command: str) -> str:
-    measured_lines, model_lines = [], []
+    measured_lines, model_lines, sharded_lines = [], [], []
     for case in cases():
         alone, both, parts = one[case.name], two[case.name], cost(case)
         said = both["beside"] + both["exchange"]
@@ -254,6 +270,9 @@ def page(one: dict[str, Any], two: dict[str, Any], command: str) -> str:
                 f"{b / both['shared']:,.0f}",
             ]
         )
+        (whole, all_of_it), (in_parts, part) = both["sharded"]["whole"], both["sharded"]["parts"]
+        held = [f"{all_of_it / MIB:.2f}", f"{part / MIB:.2f}"]
+        sharded_lines.append([case.name, *held, ms(whole), ms(in_parts), f"{in_parts / whole:.2f}"])
         model_lines.append(
             [
                 case.name,
@@ -268,6 +287,7 @@ def page(one: dict[str, Any], two: dict[str, Any], command: str) -> str:
         )
     first = ["case (rows of all processes)", "1 process, ms", "2 processes, ms", "times as fast", "efficiency"]
     second = ["case", "half the rows alone, ms", "beside another process, ms", "exchanged, MiB", "exchange, ms"]
+    third = ["MiB", "MiB, sharded", "ms", "ms, sharded", "times as long"]
     sizes = ", ".join(f"{int(size) / 1024:,.0f} KiB {ms(seconds)} ms" for size, seconds in two["exchange"].items())
     return "\n".join(
         [
@@ -292,6 +312,12 @@ def page(one: dict[str, Any], two: dict[str, Any], command: str) -> str:
             "",
             "The smallest networks take longer than the sum says: their processes sleep, and are woken three times",
             "a step. Two processes pay where half of the work is longer than the exchange.",
+            "",
+            "### Sharded optimizers",
+            "",
+            *table(["case, with Adam in each phase", *third], sharded_lines),
+            "",
+            "MiB: what the optimizers add up, in one of the two processes; ms: of a step of two processes.",
             "",
             *forecast(),
         ]

@@ -46,6 +46,13 @@ VARIANTS = {
     "convolutional": tiny(model__network="conv", model__channels=(4, 8)),
     "denoising": tiny(corruption__noise=0.3, corruption__dropout=0.2),
     "averaged": tiny(average=0.9),
+    "sharded": tiny(batch_size=33, shard_optimizers=True),
+    "sharded-sgd": tiny(
+        shard_optimizers=True, optimizer__reconstruction__kind="sgd", optimizer__discriminator__kind="sgd"
+    ),
+    "sharded-joint": replace(tiny(average=0.9, schedule="linear"), {**JOINT, "shard_optimizers": True}),
+    "sharded-semi-supervised": tiny(model__kind="semi-supervised", shard_optimizers=True),
+    "sharded-one-unit": tiny(model__discriminator=(1,), shard_optimizers=True),
     "supervised": tiny(model__kind="supervised", adversarial__input_noise=0.1),
     "semi-supervised": tiny(model__kind="semi-supervised", labelled_batch_size=31, corruption__noise=0.3),
     "few-labels": tiny(model__kind="semi-supervised", data__labelled=10),
@@ -125,6 +132,10 @@ def compare(name: str, steps: int, group: Group) -> dict[str, Any]:
     config = sized(config, data)
     game, compared = run(config, data, steps, group)
     found: dict[str, Any] = {"compared": compared, "phases": len(game.model.phases) * steps}
+    held = sum(
+        v.numel() for o in game.optimizers.values() for s in o.state.values() for v in s.values() if v is not None
+    )
+    momenta = game.momenta()
     if group.first:
         alone, _ = run(config, data, steps, None)
         ours, theirs = game.model.state_dict(), alone.model.state_dict()
@@ -132,6 +143,17 @@ def compare(name: str, steps: int, group: Group) -> dict[str, Any]:
         begun = run(config, data, 0, None)[0].model.state_dict()
         found["moved"] = not all(torch.equal(ours[key], begun[key]) for key in ours)
         found["losses"] = max(abs(v.item() - alone.sums[k].item()) / steps for k, v in game.sums.items())
+        expected = alone.momenta()
+        found["momenta"] = max(
+            (momenta[phase][n][k] - values[k]).abs().max().item()
+            for phase, states in expected.items()
+            for n, values in states.items()
+            for k in values
+        )
+        found["same momenta"] = {p: {n: list(v) for n, v in s.items()} for p, s in momenta.items()} == {
+            p: {n: list(v) for n, v in s.items()} for p, s in expected.items()
+        }
+        found["held"] = held / sum(v.numel() for s in expected.values() for o in s.values() for v in o.values())
         found["generator"] = torch.equal(game.generator.get_state(), alone.generator.get_state())
     return found
 
@@ -184,11 +206,14 @@ def whole_runs(group: Group, folder: Path) -> None:
     assert group.path == str(folder / "two")
     from test_training import stop_at
 
-    try:
-        aae.resume(folder / "one-two-one", data=data, listener=stop_at(7), group=group)
-        raise AssertionError("it should have been stopped")
-    except KeyboardInterrupt:
-        pass
+    for name in ("one-two-one", "sharded"):
+        try:
+            aae.resume(folder / name, data=data, listener=stop_at(7), group=group)
+            raise AssertionError("it should have been stopped")
+        except KeyboardInterrupt:
+            pass
+    run = aae.train(tiny(precision="fp32", shard_optimizers=True), folder / "two-sharded", data=data, group=group)
+    assert run.finished
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ from aae.errors import ConfigError, Interrupted, ProcessLost
 from aae.phases import Batch
 
 WORKER = str(TESTS / "distributed_worker.py")
-QUICK = {"aae-33-rows": 100, "joint-balanced": 25, "few-labels": 10, "mapped": 12, "gaps": 10}
+QUICK = {"aae-33-rows": 100, "joint-balanced": 25, "few-labels": 10, "mapped": 12, "gaps": 10, "sharded": 100}
 """Variants of distributed_worker.py, and how many steps they train."""
 CLOCK = ("seconds", "samples_per_second")
 TOLERANCE = 1e-6
@@ -43,8 +43,10 @@ def train_together(folder: Path, wanted: dict[str, int]) -> dict[str, Any]:
 def folder(tmp_path_factory: pytest.TempPathFactory, digits: Dataset) -> Path:
     """With a run that was begun alone, and stopped."""
     made = tmp_path_factory.mktemp("together")
-    with pytest.raises(Interrupted):
-        aae.train(tiny(precision="fp32"), made / "one-two-one", data=digits, listener=stop_at(5))
+    for name, sharded in (("one-two-one", False), ("sharded", True)):
+        config = tiny(precision="fp32", shard_optimizers=sharded)
+        with pytest.raises(Interrupted):
+            aae.train(config, made / name, data=digits, listener=stop_at(5))
     return made
 
 
@@ -60,6 +62,8 @@ def check(said: dict[str, Any]) -> None:
     assert said["losses"] <= TOLERANCE
     assert said["generator"]
     assert said["moved"]
+    assert said["momenta"] <= TOLERANCE
+    assert said["same momenta"]
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -118,12 +122,23 @@ def test_a_whole_run_is_that_of_one_process(found: dict[str, Any], folder: Path,
     assert sorted(both.frames) == [0, 1, 2]
 
 
-def test_a_run_goes_on_with_one_process_two_and_one(found: dict[str, Any], folder: Path, digits: Dataset) -> None:
-    stopped = max(int(path.name[5:14]) for path in (folder / "one-two-one" / "checkpoints").iterdir())
+@pytest.mark.parametrize("name", ["one-two-one", "sharded"])
+def test_a_run_goes_on_with_one_process_two_and_one(
+    name: str, found: dict[str, Any], folder: Path, digits: Dataset, tmp_path: Path
+) -> None:
+    stopped = max(int(path.name[5:14]) for path in (folder / name / "checkpoints").iterdir())
     assert 7 <= stopped < 20  # at the first step at which the processes asked each other
-    aae.resume(folder / "one-two-one", data=digits)
-    aae.train(tiny(precision="fp32"), folder / "whole", data=digits)
-    assert apart(folder / "one-two-one", folder / "whole") < TOLERANCE
+    aae.resume(folder / name, data=digits)
+    aae.train(tiny(precision="fp32"), tmp_path / "whole", data=digits)
+    assert apart(folder / name, tmp_path / "whole") < TOLERANCE
+    if name == "sharded":
+        assert apart(folder / "two-sharded", tmp_path / "whole") < TOLERANCE
+
+
+def test_processes_share_what_optimizers_add_up(found: dict[str, Any]) -> None:
+    """Each has half of it where it is sharded, to within a count of steps; else all of it."""
+    assert found["sharded"]["held"] == pytest.approx(0.5, abs=0.001)
+    assert found["joint-balanced"]["held"] == 1
 
 
 def apart(a: Path, b: Path) -> float:

@@ -26,7 +26,17 @@ from aae.inference import Run
 from aae.page import MEASURES, STYLE, Measure, p_text
 from aae.storage import make_folders, write_atomic
 
-BESIDE = ("seed", "recipe", "threads", "device", "save_every", "log", "cuda_graphs", "data.directory")
+BESIDE = (
+    "seed",
+    "recipe",
+    "threads",
+    "device",
+    "save_every",
+    "log",
+    "cuda_graphs",
+    "shard_optimizers",
+    "data.directory",
+)
 """Settings that do not make another configuration: they decide where and how long, not what."""
 CURVES = {
     "reconstruction_validation": "Reconstruction loss, validation rows",

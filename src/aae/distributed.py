@@ -155,6 +155,18 @@ class Group:
         """The sum of `values` over the processes, without gradients."""
         return self._sum(values.detach().clone())
 
+    def largest(self, values: Tensor) -> Tensor:
+        """The largest of each of the `values` over the processes."""
+        values = values.clone()
+        self._collective(lambda: dist.all_reduce(values, dist.ReduceOp.MAX))
+        return values
+
+    def joined(self, values: Tensor) -> Tensor:
+        """The `values` [n] of all processes, one after the other, as each has as many: [processes * n]."""
+        whole = values.new_empty(self.size * len(values))
+        self._collective(lambda: dist.all_gather(list(whole.chunk(self.size)), values))
+        return whole
+
     def _sum(self, values: Tensor) -> Tensor:
         self._collective(lambda: dist.all_reduce(values))
         return values
@@ -211,22 +223,23 @@ class Group:
         """Until all processes are here."""
         self._collective(lambda: dist.all_reduce(torch.zeros(1)))
 
-    def stopping(self, number: int) -> int:
-        """The number of the signal by which a process was asked to stop, or 0; the same in all of them, at one step.
+    def asked(self, number: int, due: bool) -> tuple[int, bool]:
+        """What is to be done at this step: the same in all processes.
 
-        They ask each other only every so many steps, as the first one's clock says, since each question costs a round.
+        The number of the signal by which one of them was asked to stop, or 0; and whether it is time to save, which is
+        `due` in the first one. They ask each other only every so many steps, as the first one's clock says, since each
+        question costs a round; in between nothing is to be done.
         """
         self._due -= 1
         if self._due:
-            return 0
+            return 0, False
         now = time.monotonic()
         each = max(now - self._since, 1e-6) / self._steps
         steps = min(max(int(LOOK_EVERY / each), 1), 2 * self._steps, MOST_STEPS)
-        asked = torch.tensor([number, steps if self.first else 0])
-        self._collective(lambda: dist.all_reduce(asked, dist.ReduceOp.MAX))
+        asked = self.largest(torch.tensor([number, steps if self.first else 0, int(due and self.first)]))
         self._since = now
         self._due = self._steps = int(asked[1])
-        return int(asked[0])
+        return int(asked[0]), bool(asked[2])
 
     def same_data(self, fingerprint: str) -> None:
         """DataError unless every process has read the same data."""
@@ -244,9 +257,7 @@ class Group:
         """TrainingError unless every network is the same in all processes, bit for bit."""
         names = [name for name, _ in model.named_children()]
         sums = torch.tensor([_checksum(child) for child in model.children()], dtype=torch.int64)
-        low, high = sums.clone(), sums.clone()
-        self._collective(lambda: dist.all_reduce(low, dist.ReduceOp.MIN))
-        self._collective(lambda: dist.all_reduce(high, dist.ReduceOp.MAX))
+        high, low = self.largest(sums), -self.largest(-sums)
         apart = [name for name, a, b in zip(names, low.tolist(), high.tolist(), strict=True) if a != b]
         if apart:
             raise TrainingError(

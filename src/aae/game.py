@@ -33,7 +33,8 @@ from aae.keeping import Average, best_epoch, out_of_patience
 from aae.memory import MemoryRun
 from aae.models import build
 from aae.pace import make_optimizer, schedule
-from aae.phases import Batch, Model, parameters_of, step
+from aae.phases import Batch, Model, Phase, parameters_of, step
+from aae.sharding import Sharded, States, give_states, states_of
 
 FRAMES, FRAME_ROWS = 60, 1500
 """Most pictures in the animation of the latent space, and most codes in each."""
@@ -83,10 +84,14 @@ class Game:
         if group is not None:
             group.admit(model, config.batch_size)
         recorded = config.cuda_graphs and device.type == "cuda" and group is None
-        optimizers = {
-            phase.name: make_optimizer(config.optimizer.of(phase.name), parameters_of(model, phase), recorded)
-            for phase in model.phases
-        }
+
+        def optimizer_of(phase: Phase) -> torch.optim.Optimizer:
+            parameters = parameters_of(model, phase)
+            if group is not None and config.shard_optimizers:
+                return Sharded(group, parameters, lambda parts: make_optimizer(config.optimizer.of(phase.name), parts))
+            return make_optimizer(config.optimizer.of(phase.name), parameters, recorded)
+
+        optimizers = {phase.name: optimizer_of(phase) for phase in model.phases}
         generator = torch.Generator(device).manual_seed(config.seed)
         scaling, norms = Scaling(data.spec, device), health.weight_norms(model)
         average = Average(model, config.average) if config.average > 0 else None
@@ -121,7 +126,12 @@ class Game:
             return self.best
         return self.model.state_dict() | (self.average.weights if self.average else {})
 
-    def save(self, directory: RunDirectory | MemoryRun) -> None:
+    def momenta(self) -> dict[str, States]:
+        """What each phase's optimizer has added up; of sharded ones in the first process, and all have to ask."""
+        return {phase: states_of(optimizer) for phase, optimizer in self.optimizers.items()}
+
+    def save(self, directory: RunDirectory | MemoryRun, momenta: dict[str, States] | None = None) -> None:
+        """Write a checkpoint; momenta: what `momenta` gives, where that has been asked for already."""
         self.check_finite()
         training = {f"sums.{name}": value for name, value in self.sums.items()}
         training |= {f"norms.{name}": torch.tensor(norm, dtype=torch.float64) for name, norm in self.norms.items()}
@@ -131,9 +141,9 @@ class Game:
                 f"live.{name}": tensor for name, tensor in (self.average.live() if self.average else {}).items()
             }
         training["generator"] = self.generator.get_state()
-        for phase, optimizer in self.optimizers.items():
-            for index, values in optimizer.state_dict()["state"].items():
-                training |= {f"optimizer.{phase}.{index}.{k}": v for k, v in values.items() if v is not None}
+        for phase, states in (self.momenta() if momenta is None else momenta).items():
+            for index, values in states.items():
+                training |= {f"optimizer.{phase}.{index}.{k}": v for k, v in values.items()}
         state = {
             "aae": __version__,
             "step": self.step,
@@ -172,12 +182,12 @@ class Game:
         training = checkpoint.tensors["training"]
         self.model.load_state_dict(checkpoint.tensors["weights"])
         for phase, optimizer in self.optimizers.items():
-            states: dict[int, Row] = {}
+            states: States = {}
             for key, value in training.items():
                 if key.startswith(f"optimizer.{phase}."):
                     index, name = key.removeprefix(f"optimizer.{phase}.").split(".")
-                    states.setdefault(int(index), {})[name] = value.clone()  # the other run keeps its own
-            optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+                    states.setdefault(int(index), {})[name] = value
+            give_states(optimizer, states)
         self.norms = health.weight_norms(self.model)
         if self.average is not None:
             self.average = Average(self.model, self.average.decay)

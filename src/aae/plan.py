@@ -55,8 +55,11 @@ class Plan:
         ]
 
 
-def plan(config: Config, data: Dataset) -> Plan:
+def plan(config: Config, data: Dataset, processes: int = 1) -> Plan:
     """Build the model, take a few steps with it, and throw it away; nothing is written.
+
+    processes: how many will train together, and share the states of the optimizers where they are sharded. The time is
+    that of this one alone.
 
     Raises ConfigError like `training.train`.
     """
@@ -75,6 +78,7 @@ def plan(config: Config, data: Dataset) -> Plan:
         for value in state.values()
         if isinstance(value, torch.Tensor)
     )
+    optimizers //= processes if config.shard_optimizers else 1
     held = 2 * weights + optimizers + game.resident.nbytes
     return Plan(
         parameters={name: _count(module) for name, module in game.model.named_children() if _count(module)},

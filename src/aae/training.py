@@ -292,10 +292,11 @@ def _continue(directory: RunDirectory | MemoryRun, game: Game, listener: Listene
 def _save(directory: RunDirectory | MemoryRun, game: Game) -> None:
     """Save the run where this process keeps it; several processes all stand at one place, so the first one's will do.
 
-    The others keep what they end with.
+    The others give it their parts of sharded optimizers, and keep what they end with.
     """
+    momenta = game.momenta()
     if game.group is None or game.group.first or game.finished:
-        game.save(directory)
+        game.save(directory, momenta)
 
 
 def _loop(
@@ -329,8 +330,10 @@ def _loop(
                     game.save(directory)
                     saved = time.perf_counter()
                 started = time.perf_counter()  # a pause is no time spent training
-            asked = stop.signal if group is None else group.stopping(stop.signal)
-            if asked or game.finished or now - saved >= config.save_every:
+            asked, due = stop.signal, now - saved >= config.save_every
+            if group is not None:
+                asked, due = group.asked(asked, due)
+            if asked or game.finished or due:
                 _save(directory, game)
                 saved = started = time.perf_counter()
             if asked and not game.finished:

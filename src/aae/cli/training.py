@@ -95,6 +95,8 @@ def _size_notes(asked: Config, data: Dataset) -> list[str]:
             f"schedule_epochs: the run ends after epoch {used.epochs}, so the rates do not fall after epoch "
             f"{' and '.join(map(str, late))}"
         )
+    if asked.shard_optimizers and ranks.place() is None:
+        said.append("shard_optimizers: there is one process, which keeps all of them")
     return said
 
 
@@ -109,7 +111,9 @@ def _dry_run(settings: Config, data: Dataset) -> None:
     from aae.plan import plan
 
     notes, settings = _size_notes(settings, data), sized(settings, data)
-    told = [f"# {line}" for line in (*notes, *plan(settings, data).lines())]
+    where = ranks.place()
+    expected = plan(settings, data, where.size if where else 1)
+    told = [f"# {line}" for line in (*notes, *expected.lines())]
     say("\n".join([*told, "", *config.toml(settings)]))
 
 

@@ -229,6 +229,8 @@ class Config:
     for CUDA GPUs. Weights, codes and losses are fp32."""
     cuda_graphs: bool = True
     """On a CUDA GPU: record the step once and replay it, which is faster for all but the largest networks."""
+    shard_optimizers: bool = False
+    """In several processes (torchrun): each keeps the momenta of its part of the parameters, not of all of them."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
     threads: int = 0

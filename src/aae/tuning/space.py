@@ -15,7 +15,18 @@ Space = dict[str, Any]
 """{dotted setting: optuna distribution}"""
 Pairs = dict[str, Any]
 
-FIXED = ("data", "seed", "recipe", "device", "threads", "precision", "cuda_graphs", "save_every", "prior.content")
+FIXED = (
+    "data",
+    "seed",
+    "recipe",
+    "device",
+    "threads",
+    "precision",
+    "cuda_graphs",
+    "shard_optimizers",
+    "save_every",
+    "prior.content",
+)
 """What no search may change: the rows that trials are compared on, and what is no matter of quality."""
 ANY_DIMENSION = ("uniform", "gaussian", "ball", "sphere", "laplace", "student-t")
 """Priors that exist in any number of dimensions."""

@@ -25,7 +25,7 @@ from aae.tuning.space import Space, starting_point
 NAME = "aae"
 INTERRUPTED = "interrupted"
 """Why a trial ended that its process did not; it does not count."""
-NO_MATTER = ("device", "threads", "save_every", "cuda_graphs", "data.source", "data.directory")
+NO_MATTER = ("device", "threads", "save_every", "cuda_graphs", "shard_optimizers", "data.source", "data.directory")
 """Settings in which two calls on one study may differ; the rows themselves are compared by their fingerprint."""
 
 
