@@ -27,8 +27,10 @@ from aae.distributed import Group, processes
 from aae.errors import AAEError
 from aae.game import Game
 from aae.pace import sized
+from aae.plugins import begun
 
 CPU = torch.device("cpu")
+OWN_MODEL = Path(__file__).parents[1] / "examples" / "plugins" / "own_model.py"
 JOINT = {"adversarial.phases": "joint", "adversarial.gradient_penalty": 0.1}
 VARIANTS = {
     "aae": tiny(),
@@ -53,6 +55,7 @@ VARIANTS = {
     "sharded-joint": replace(tiny(average=0.9, schedule="linear"), {**JOINT, "shard_optimizers": True}),
     "sharded-semi-supervised": tiny(model__kind="semi-supervised", shard_optimizers=True),
     "sharded-one-unit": tiny(model__discriminator=(1,), shard_optimizers=True),
+    "plugin": begun(replace(tiny(batch_size=33), {"plugin.file": str(OWN_MODEL), "model.kind": "plugin"})),
     "supervised": tiny(model__kind="supervised", adversarial__input_noise=0.1),
     "semi-supervised": tiny(model__kind="semi-supervised", labelled_batch_size=31, corruption__noise=0.3),
     "few-labels": tiny(model__kind="semi-supervised", data__labelled=10),

@@ -22,12 +22,16 @@ from test_training import stop_at
 
 import aae
 from aae import ranks
+from aae.config import Config
 from aae.data import Dataset
 from aae.errors import ConfigError, Interrupted, ProcessLost
+from aae.pace import make_optimizer
 from aae.phases import Batch
+from aae.sharding import Sharded, give_states, states_of
 
 WORKER = str(TESTS / "distributed_worker.py")
-QUICK = {"aae-33-rows": 100, "joint-balanced": 25, "few-labels": 10, "mapped": 12, "gaps": 10, "sharded": 100}
+QUICK = {"aae-33-rows": 100, "joint-balanced": 25, "few-labels": 10, "mapped": 12, "gaps": 10}
+QUICK |= {"plugin": 10, "sharded": 100}
 """Variants of distributed_worker.py, and how many steps they train."""
 CLOCK = ("seconds", "samples_per_second")
 TOLERANCE = 1e-6
@@ -139,6 +143,36 @@ def test_processes_share_what_optimizers_add_up(found: dict[str, Any]) -> None:
     """Each has half of it where it is sharded, to within a count of steps; else all of it."""
     assert found["sharded"]["held"] == pytest.approx(0.5, abs=0.001)
     assert found["joint-balanced"]["held"] == 1
+
+
+def test_parts_of_odd_parameters_go_on_from_what_whole_ones_have_added_up() -> None:
+    """A number, a transposed matrix, one that is never used; saved and taken over by either kind of optimizer."""
+
+    class Alone:
+        rank, size, first = 0, 1, True
+        joined = largest = staticmethod(lambda values: values)
+
+    def make(parts: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        return make_optimizer(Config().optimizer.reconstruction, parts)
+
+    def trained(sharded: tuple[bool, bool]) -> list[torch.Tensor]:
+        values = [torch.tensor(2.0), torch.arange(6.0).view(2, 3).T, torch.ones(3)]
+        parameters, states = [torch.nn.Parameter(value.clone()) for value in values], {}
+        for parts in sharded:
+            optimizer = Sharded(Alone(), parameters, make) if parts else make(parameters)  # type: ignore[arg-type]
+            give_states(optimizer, states)
+            for _ in range(3):
+                for p in parameters[:2]:
+                    p.grad = torch.cos(p.detach())
+                optimizer.step()
+            states = states_of(optimizer)
+        return [p.detach() for p in parameters]
+
+    expected = trained((False, False))
+    assert not torch.equal(expected[1], torch.arange(6.0).view(2, 3).T)
+    for sharded in ((True, True), (True, False), (False, True)):
+        for ours, theirs in zip(trained(sharded), expected, strict=True):
+            assert torch.equal(ours, theirs)
 
 
 def apart(a: Path, b: Path) -> float:

@@ -161,6 +161,11 @@ BROKEN = {
     "from aae.phases import Model\ndef model(c, s):\n    return Model()": ("needs `phases`", "model"),
     "from aae.phases import Model, Phase\ndef model(c, s):\n    m = Model()\n"
     "    m.phases = (Phase('a', ('b',), dict),)\n    return m": ("updates what the model does not have", "model"),
+    (EXAMPLES / "own_model.py").read_text().replace("def encode(", "def other("): ("needs a method `encode`", "model"),
+    "from torch import nn\ndef encoder(c, s, i, o):\n    return nn.Linear(i, o).requires_grad_(False)": (
+        "the generator phase has nothing to train",
+        "networks",
+    ),
 }
 
 
@@ -204,6 +209,38 @@ def test_only_one_of_two_networks_may_be_given(digits: Dataset, tmp_path: Path) 
     model: Any = build(plugins.begun(settings("networks", file)), digits.spec)
     assert isinstance(model.encoder.body, torch.nn.Linear)
     assert type(model.decoder.body).__name__ == "MLP"
+
+
+def test_what_is_frozen_stays_and_what_is_shared_moves_once(digits: Dataset, tmp_path: Path) -> None:
+    """A pretrained layer in an encoder, and a decoder that reads the encoder's own weights."""
+    file = tmp_path / "tied.py"
+    file.write_text(
+        """
+from torch import nn
+kept = []
+def encoder(config, spec, wide_in, wide_out):
+    kept[:] = [nn.Linear(wide_in, wide_out)]
+    return nn.Sequential(nn.Linear(wide_in, wide_in).requires_grad_(False), kept[0])
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.tied = kept[0]
+    def forward(self, z):
+        return z @ self.tied.weight
+def decoder(config, spec, wide_in, wide_out):
+    return Tied()
+"""
+    )
+    config = plugins.begun(settings("networks", file))
+    torch.manual_seed(config.seed)
+    before = build(config, digits.spec).state_dict()
+    run = training.train_in_memory(config, digits)
+    after = weights(run)
+    assert {key for key in after if torch.equal(before[key], after[key])} == {
+        "encoder.body.0.weight",
+        "encoder.body.0.bias",
+    }
+    assert torch.equal(after["decoder.body.tied.weight"], after["encoder.body.1.weight"])
 
 
 def test_a_discriminator_of_ones_own_is_in_every_model_that_has_one(digits: Dataset, tmp_path: Path) -> None:

@@ -35,14 +35,14 @@ class Cycle(Model):
         return {"reconstruction": self.error(self.decoder, self.sample_codes(batch), batch)}
 
     def discriminator_losses(self, batch: Batch) -> Losses:
-        real, fake = self.prior.sample(len(batch.x), generator=batch.generator), self.sample_codes(batch).detach()
-        return adversary.discriminator_losses(self.discriminator, real, fake, self.game)
+        real = batch.draw(lambda n, _: self.prior.sample(n, generator=batch.generator))
+        return adversary.discriminator_losses(self.discriminator, real, self.sample_codes(batch).detach(), self.game)
 
     def generator_losses(self, batch: Batch) -> Losses:
         return adversary.generator_losses(self.discriminator, self.sample_codes(batch), self.game)
 
     def cycle_losses(self, batch: Batch) -> Losses:
-        z = self.prior.sample(len(batch.x), generator=batch.generator)
+        z = batch.draw(lambda n, _: self.prior.sample(n, generator=batch.generator))
         return {"cycle": (self.encoder(self.decode(z)) - z).square().mean()}
 
     def encode(self, x: Tensor) -> Tensor:

@@ -87,6 +87,11 @@ class Game:
 
         def optimizer_of(phase: Phase) -> torch.optim.Optimizer:
             parameters = parameters_of(model, phase)
+            if not parameters:
+                raise ConfigError(
+                    f"the {phase.name} phase has nothing to train: every parameter of {', '.join(phase.updates)} is "
+                    "frozen (requires_grad is False); leave some of them to be trained"
+                )
             if group is not None and config.shard_optimizers:
                 return Sharded(group, parameters, lambda parts: make_optimizer(config.optimizer.of(phase.name), parts))
             return make_optimizer(config.optimizer.of(phase.name), parameters, recorded)

@@ -138,7 +138,7 @@ class Model(nn.Module):
 
     def sample_codes(self, batch: Batch) -> Tensor:
         """One draw of each row's code from its posterior, [batch, latent]; `encode` where there is nothing to draw."""
-        raise TypeError(f"{type(self).__name__} does not encode")
+        return self.encode(batch.x)
 
     @property
     def centres(self) -> Tensor | None:
@@ -163,8 +163,9 @@ class Model(nn.Module):
 
 
 def parameters_of(model: nn.Module, phase: Phase) -> list[nn.Parameter]:
-    """The parameters that a phase trains, in a fixed order."""
-    return [p for name in phase.updates for p in model.get_submodule(name).parameters()]
+    """The parameters that a phase trains, in a fixed order: each once, and none that is frozen."""
+    named = (p for name in phase.updates for p in model.get_submodule(name).parameters())
+    return list({id(p): p for p in named if p.requires_grad}.values())
 
 
 def step(

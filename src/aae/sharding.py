@@ -44,6 +44,7 @@ class Sharded(torch.optim.Optimizer):
             if mine.start < mine.stop:
                 self.cuts[number] = mine
             begins += parameter.numel()
+            parameter.data = parameter.data.contiguous()  # the same, but for one that a user's network has transposed
         # Views, so that the part moves in the parameters themselves. A process without a part has an empty one.
         views = [self.parameters[number].detach().view(-1)[mine] for number, mine in self.cuts.items()]
         self.parts = [nn.Parameter(view) for view in views or [self.parameters[0].detach().view(-1)[:0]]]
@@ -96,7 +97,7 @@ class Sharded(torch.optim.Optimizer):
     def take(self, states: States) -> None:
         """Begin with these states of whole parameters, of which this process keeps its part."""
         mine = {
-            index: {k: v.clone() if v.dim() == 0 else v.reshape(-1)[cut].clone() for k, v in states[number].items()}
+            index: {k: v.clone() if k == "step" else v.reshape(-1)[cut].clone() for k, v in states[number].items()}
             for index, (number, cut) in enumerate(self.cuts.items())
             if number in states
         }

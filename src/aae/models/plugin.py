@@ -73,7 +73,10 @@ def build(config: Config, spec: DataSpec) -> Model:
         except AttributeError as error:
             raise ConfigError(f"phase {phase.name} of {name} updates what the model does not have: {error}") from None
         if not trained:
-            raise ConfigError(f"phase {phase.name} of {name} updates nothing that has parameters")
+            raise ConfigError(f"phase {phase.name} of {name} updates nothing that has parameters to train")
+    for method in ("encode", "decode"):
+        if getattr(type(found), method) is getattr(Model, method):
+            raise ConfigError(f"the model of {name} needs a method `{method}`; see aae.phases.Model")
     decoders = [key for key, part in found.named_children() if isinstance(part, Decoder)]
     if not any(key in phase.updates for key in decoders for phase in phases):
         raise ConfigError(f"the model of {name} needs a phase that updates a submodule of type aae.networks.Decoder")
