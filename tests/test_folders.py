@@ -58,6 +58,19 @@ def test_train_and_test_folders_stay_apart(tmp_path: Path) -> None:
     assert data.spec.classes == ("cat", "dog")
 
 
+def test_parts_of_the_data_are_not_taken_for_classes(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "pets", parts=("train/cat", "val/cat", "test/cat"))
+    with pytest.raises(DataError, match=r"test, train, val are parts .* move the images of val to train"):
+        read(folder)
+
+
+def test_a_link_to_nowhere_is_refused_by_name(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "pets")
+    (folder / "cat" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(DataError, match=r"gone\.png: no such file"):
+        read(folder)
+
+
 def test_labels_from_a_table_beside_the_images(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "pets", parts=(".",))
     lines = ["file,label", *(f"{i:03d}.png,{'' if i == 3 else 'ab'[i % 2]}" for i in range(24))]
@@ -67,6 +80,11 @@ def test_labels_from_a_table_beside_the_images(tmp_path: Path) -> None:
     assert raw.y[:5].tolist() == [0, 1, 0, -1, 0]
     (folder / "labels.csv").write_text("\n".join(lines[:-1]))
     with pytest.raises(DataError, match=r"no line for 023\.png"):
+        read(folder)
+    (folder / "labels.csv").write_text("\n".join([*lines, ""]).replace("a\n", "7\n").replace("b\n", "-1\n"))
+    assert read(folder).classes == ("7",)  # numbers, with a gap: neither NaN nor -1 is a class
+    (folder / "labels.csv").write_text("\n".join([*lines, "000.png,b"]))
+    with pytest.raises(DataError, match=r"000\.png is a in one line and b in another"):
         read(folder)
 
 
@@ -83,6 +101,13 @@ def test_every_mode_is_read(mode: str, shape: tuple[int, ...], tmp_path: Path) -
     assert raw.x.shape == (3, 5, 9, *shape)
     if mode == "I;16":
         assert raw.x[:, 0, 0].tolist() == [1, 2, 3]
+
+
+def test_pixels_of_no_known_range_are_refused_and_not_cut_to_black(tmp_path: Path) -> None:
+    for i in range(3):
+        Image.fromarray(np.full((5, 9), 0.1 * i, np.float32)).save(tmp_path / f"{i}.tif")
+    with pytest.raises(DataError, match=r"0\.tif: holds fractions .* 8 or 16 bits"):
+        read(tmp_path)
 
 
 def test_one_size_for_all(tmp_path: Path) -> None:
@@ -170,6 +195,9 @@ def cells_file(path: Path, compressed: bool = True) -> np.ndarray:
             file["X"] = counts
         kinds = file.create_group("obs").create_group("kind")
         kinds["codes"], kinds["categories"] = np.arange(40, dtype=np.int8) % 3 - 1, np.array([b"B cell", b"T cell"])
+        for name, values in (("batch", np.arange(40) % 3), ("donor", np.array([b"u", b"v", b"u", b"v"] * 10))):
+            gaps = file["obs"].create_group(name)
+            gaps["values"], gaps["mask"] = values, np.arange(40) % 3 == 0
     return counts
 
 
@@ -188,7 +216,11 @@ def test_annotated_data_and_codes_written_back(compressed: bool, tmp_path: Path)
     with h5py.File(out) as file:
         np.testing.assert_array_equal(file["obsm/X_aae"], run.encode(counts))
     assert path.read_bytes() == before
-    with pytest.raises(ConfigError, match="has no column 'sort'; it has kind"):
+    assert cli.main(["encode", str(run.path), str(path), "-o", str(tmp_path / "codes.npz")]) == 0
+    assert np.load(tmp_path / "codes.npz")["labels"].tolist() == data.y.tolist()
+    for label, classes in (("batch", ("1", "2")), ("donor", ("u", "v"))):  # types that have gaps
+        assert (load(Data(source=str(path), label=label)).spec.classes) == classes
+    with pytest.raises(ConfigError, match="has no column 'sort'; it has batch, donor, kind"):
         load(Data(source=str(path), label="sort"))
 
 

@@ -181,6 +181,91 @@ def test_frames_are_taken_and_given_back(
     np.testing.assert_array_equal(whole.columns["age"].values[~before.missing], before.known)
 
 
+def test_gaps_are_filled_and_nothing_else_changes(table_file: Path, table_run: aae.Run) -> None:
+    frame = to_pandas(read_csv(table_file)[0]).sample(frac=1, random_state=0)
+    frame["age"] += 0.5  # of a column of whole numbers to the model
+    frame["town"] = frame["town"].astype("string")
+    frame["since"] = frame["since"].dt.tz_localize("Europe/Berlin").where(frame["age"] != 44.5)
+    frame["more"], frame["spent"] = [[1, 2]] * len(frame), pd.to_timedelta(range(len(frame)), "s")
+    polar = pl.from_pandas(frame)
+    for gaps, filled in ((frame, table_run.impute(frame)), (polar, table_run.impute(polar))):
+        if gaps is polar:
+            assert filled.schema == polar.schema
+            gaps, filled = gaps.to_pandas(), filled.to_pandas()
+        assert filled.index.equals(gaps.index)
+        assert filled.drop(columns=["more"]).notna().all(axis=None)
+        for name in ("age", "income", "town", "since", "more", "spent", "class"):
+            known = gaps[name].notna()
+            assert filled[name].dtype == gaps[name].dtype
+            assert filled[name][known].astype(str).tolist() == gaps[name][known].astype(str).tolist()
+
+
+def test_frames_of_any_column_are_taken_where_these_are_left_out() -> None:
+    import datetime
+    from decimal import Decimal
+
+    n = 20
+    frame = pd.DataFrame({"a": np.arange(n) * 0.5, "lists": [[1, 2]] * n, "mixed": [1, "b"] * (n // 2)})
+    for name in ("lists", "mixed"):
+        with pytest.raises(DataError, match=f"column '{name}' .*--drop {name}"):
+            dataset(frame[["a", name]])
+    assert len(dataset(frame, config=Data(drop=("lists", "mixed"))).spec.columns) == 1
+    frame = pd.DataFrame(
+        {
+            "word": pd.array(["a", None] * (n // 2), dtype="string"),
+            "truth": pd.array([True, None] * (n // 2), dtype="boolean"),
+            "day": [datetime.date(2020, 1, 1 + i) for i in range(n)],
+            "money": [Decimal(i) / 4 for i in range(n)],
+            "half": np.arange(n, dtype=np.float16) / 2,
+        }
+    )
+    columns = dataset(frame).spec.columns
+    assert [column.kind for column in columns] == ["category", "boolean", "time", "number", "number"]
+    assert [column.missing for column in columns] == [True, True, False, False, False]
+    for odd, message in (
+        (pd.DataFrame(np.zeros((n, 2)), columns=pd.MultiIndex.from_tuples([("x", "a"), ("x", "b")])), "in 2 levels"),
+        (pd.DataFrame(np.zeros((n, 2)), columns=["a", "a"]), "two columns have the name 'a'"),
+        (pl.LazyFrame({"a": [1.0]}), r"frame\.collect\(\)"),
+    ):
+        with pytest.raises(DataError, match=message):
+            dataset(odd)
+
+
+def test_parquet_with_a_column_of_lists_that_is_left_out(tmp_path: Path) -> None:
+    path, n = tmp_path / "t.parquet", 20
+    pd.DataFrame({"a": np.arange(n) * 0.5, "b": np.arange(n) % 3, "v": [[1.0, i] for i in range(n)]}).to_parquet(path)
+    assert load(Data(source=str(path), drop=("v",))).spec.dtype == "table"
+    assert load(Data(source=str(path), drop=("a", "b"))).spec.shape == (2,)
+    assert load(Data(source=str(path), columns=("v",), label="b")).spec.classes == ("0", "1", "2")
+
+
+@pytest.mark.parametrize("index", [False, True])
+def test_names_that_are_numbers_are_no_row(index: bool, tmp_path: Path) -> None:
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 3)))
+    frame.to_csv(tmp_path / "pandas.csv", index=index)
+    table = read_csv(tmp_path / "pandas.csv")[0]
+    assert (len(table), table.names[-3:]) == (20, ("0", "1", "2"))
+    table = Table({str(year): Cells.of(np.arange(5) + year) for year in (2019, 2020)})
+    (tmp_path / "years.csv").write_bytes(written(table))
+    again = read_csv(tmp_path / "years.csv")[0]
+    assert (len(again), again.names) == (5, table.names)
+    (tmp_path / "rows.csv").write_text("0,1\n" * 10)
+    assert len(read_csv(tmp_path / "rows.csv")[0]) == 10
+
+
+def test_what_the_labels_name_is_told(table_file: Path) -> None:
+    frame = pd.DataFrame({"x": np.arange(20) * 0.5, "y": [-1, 1] * 10})
+    told = dataset(frame, config=Data(label="y", columns=("x", "y"))).notes
+    assert "labels: 1 class (1); 10 rows unlabelled (-1 or empty)" in told
+
+
+def test_text_of_any_length_is_read(tmp_path: Path) -> None:
+    limit = csv.field_size_limit()
+    (tmp_path / "t.csv").write_text("a,b\n" + f"{'x' * 200_000},1\n" * 3)
+    assert len(read_csv(tmp_path / "t.csv")[0]) == 3
+    assert csv.field_size_limit() == limit
+
+
 def test_rows_come_back_in_units_types_and_words(table_run: aae.Run) -> None:
     table = table_run.table(table_run.sample(50, seed=1))
     assert table.names == tuple(HEADER[:-1])
@@ -278,6 +363,10 @@ def test_new_rows_that_do_not_fit_are_refused_by_row_and_column(table_run: aae.R
         table_run.encode(table.take(HEADER[1:]))
     with pytest.raises(DataError, match="column 'age' holds text"):
         table_run.encode(Table(table.columns | {"age": Cells.of(np.array(["old"] * len(table)))}))
+    day = np.array(["2020-01-01"] * len(table))
+    day[7] = "2020-02-31"
+    with pytest.raises(DataError, match=r"row 7.*column 'since' holds '2020-02-31'; expected times of ISO 8601"):
+        table_run.encode(Table(table.columns | {"since": Cells.of(day)}))
     one = np.array([str(i) for i in range(len(table))])
     one[7] = "old"
     with pytest.raises(DataError, match=r"row 7.*column 'age' holds 'old'; [0-9]+ other rows hold numbers"):

@@ -23,7 +23,7 @@ from aae.classes import class_block, class_numbers
 from aae.conditions import condition_block, condition_values
 from aae.config import Config, DataSpec, from_dict
 from aae.data import Dataset, Scaling, Table
-from aae.data.frames import from_frame, is_frame, like
+from aae.data.frames import from_frame, is_frame, with_columns
 from aae.data.layout import GIVEN, LARGEST, numbers
 from aae.data.spool import held
 from aae.data.streaming import mapped, pieces
@@ -326,8 +326,8 @@ class Run:
         if not (is_frame(x) or isinstance(x, Table)):
             return filled
         table = from_frame(x, GIVEN) if is_frame(x) else x
-        table = table.replaced(self.table(filled))
-        return like(table, x) if is_frame(x) else table
+        full = table.filled(self.table(filled))
+        return with_columns(x, full) if is_frame(x) else table.replaced(full)
 
     def table(self, rows: ArrayLike) -> Table:
         """Rows of decode, sample or reconstruct with their names, types and words; see `aae.data.frames`."""

@@ -19,7 +19,7 @@ from aae.data.arrays import DATA_KEYS, FREE_RATIO, FREE_SIZE, LABEL_KEYS
 from aae.data.files import wanted
 from aae.data.frames import from_frame
 from aae.data.images import decoded
-from aae.data.tables import Table
+from aae.data.tables import Cells, Table
 from aae.errors import AAEError, ConfigError, DataError
 
 Array = NDArray[Any]
@@ -82,8 +82,8 @@ def read_hdf5(path: Path) -> tuple[Array, Array | None]:
         return _values(file, data[0], path), _values(file, labels[0], path) if labels else None
 
 
-def read_h5ad(path: Path, label: str | None) -> tuple[Array, Array | None]:
-    """X of an AnnData file, dense, and the column `label` of its obs, if asked for."""
+def read_h5ad(path: Path, label: str | None, needs_label: bool = True) -> tuple[Array, Array | None]:
+    """X of an AnnData file, dense, and the column `label` of its obs, if asked for and there, or needed."""
     with _opened(path) as file:
         if "X" not in file:
             raise DataError(f"{path}: has no X; expected an AnnData file")
@@ -96,7 +96,9 @@ def read_h5ad(path: Path, label: str | None) -> tuple[Array, Array | None]:
             x = sparse(parts | {"shape": np.asarray(shape), "format": np.array(kind)}, f"{path}: X")
         else:
             x = _values(file, "X", path)
-        return x, None if label is None else _obs(file, label, path)
+        if label is None or not (needs_label or label in file.get("obs", {})):
+            return x, None
+        return x, _obs(file, label, path)
 
 
 def _obs(file: Any, label: str, path: Path) -> Array:
@@ -104,6 +106,9 @@ def _obs(file: Any, label: str, path: Path) -> Array:
     if label not in obs:
         known = ", ".join(str(name) for name in obs if name not in ("__categories", "_index"))
         raise ConfigError(f"--label: the obs of {path} has no column {label!r}; it has {known or 'none'}")
+    if hasattr(obs[label], "keys") and "mask" in obs[label]:  # of a type that has gaps
+        values, missing = _values(obs[label], "values", path), _values(obs[label], "mask", path).astype(bool)
+        return Cells.of(values.astype(np.int64 if values.dtype.kind in "biu" else str), missing).labels()
     if hasattr(obs[label], "keys"):  # a categorical
         codes, words = _values(obs[label], "codes", path), _values(obs[label], "categories", path).astype(str)
         if len(codes) and (codes.min() < -1 or codes.max() >= len(words)):

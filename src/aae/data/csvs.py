@@ -29,6 +29,7 @@ SEPARATORS = ",;\t|"
 _LEADING_ZERO = re.compile(r"[+-]?0\d")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?")
 _COMMA = re.compile(r"[+-]?\d+(,\d+)?")
+_QUOTED = re.compile(r'"[^"]*"([,;\t|]"[^"]*")*')
 
 
 def read_csv(path: Path) -> tuple[Table, list[str]]:
@@ -38,6 +39,7 @@ def read_csv(path: Path) -> tuple[Table, list[str]]:
     """
     text = _text(path)
     separator = "\t" if path.suffix.lower() == ".tsv" else _separator(text)
+    limit = csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # all of the text is in memory already
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         lines: list[list[str]] = []
@@ -53,9 +55,11 @@ def read_csv(path: Path) -> tuple[Table, list[str]]:
             lines.append(line)
     except csv.Error as error:
         raise DataError(f"{path}: line {reader.line_num}: {error}; mend that line, or save the table again") from None
+    finally:
+        csv.field_size_limit(limit)
     if not lines:
         raise DataError(f"{path}: is empty")
-    names, body = _header(lines, path)
+    names, body = _header(lines, _first_alone_is_quoted(text), path)
     if not body:
         raise DataError(f"{path}: has a header and no rows")
     columns = {
@@ -93,11 +97,24 @@ def _separator(text: str) -> str:
     return max(SEPARATORS, key=first.count)
 
 
-def _header(lines: list[list[str]], path: Path) -> tuple[list[str], list[list[str]]]:
-    """Names of the columns and the rows. A first line with a number in it is a row, and the names are 0, 1, ..."""
+def _first_alone_is_quoted(text: str) -> bool:
+    """Whether every field of the first line is in quotes, and not so in the second: names, be they numbers."""
+    first, _, rest = text.lstrip("\r\n").partition("\n")
+    second = rest.lstrip("\r\n").split("\n", 1)[0]
+    return bool(second) and bool(_QUOTED.fullmatch(first.strip())) and not _QUOTED.fullmatch(second.strip())
+
+
+def _header(lines: list[list[str]], quoted: bool, path: Path) -> tuple[list[str], list[list[str]]]:
+    """Names of the columns and the rows. A first line with a number in it is a row, and the names are 0, 1, ...
+
+    Not so if it is in quotes, unlike the second, or counts its columns from 0 (three or more, as pandas writes them,
+    with or without an index).
+    """
     first = [field.strip() for field in lines[0]]
     known = [field for field in first if field not in MISSING]
-    if any(map(is_number, known)) or (len(first) > 1 and not known):
+    counted = [str(i) for i in range(len(first))]
+    counts = len(first) > 2 and first in (counted, ["", *counted[:-1]])
+    if not quoted and not counts and (any(map(is_number, known)) or (len(first) > 1 and not known)):
         return [str(i) for i in range(len(first))], lines
     names = [field or f"column {i}" for i, field in enumerate(first)]
     double = [name for i, name in enumerate(names) if name in names[:i]]
@@ -169,6 +186,11 @@ def written(source: Table, separator: str = ",") -> bytes:
     returns = any("\r" in text for column in columns for text in column)  # which the writer then puts in quotes
     out = io.StringIO(newline="")
     writer = csv.writer(out, delimiter=separator, lineterminator="\r\n" if returns else "\n")
-    writer.writerow(source.names)
+    header = writer
+    if any(map(is_number, source.names)):  # which would be read as a row
+        header = csv.writer(
+            out, delimiter=separator, lineterminator=writer.dialect.lineterminator, quoting=csv.QUOTE_ALL
+        )
+    header.writerow(source.names)
     writer.writerows(zip(*columns, strict=True))
     return out.getvalue().encode()

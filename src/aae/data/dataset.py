@@ -174,7 +174,7 @@ def _prepared(
         spec, conditions = dataclasses.replace(spec, conditions=about), torch.from_numpy(values)
         said.append(f"conditions: {', '.join(column.name for column in about.columns)}")
     found = fingerprint(x, y, mapped(flat), conditions)
-    notes_ = (*_counts(spec, splits), *raw.notes, *said)
+    notes_ = (*_counts(spec, splits), *_labels_told(raw), *raw.notes, *said)
     return Dataset(spec, x, y, splits, found, notes_, labelled, source, conditions, mapped(flat))
 
 
@@ -285,6 +285,16 @@ def _counts(spec: DataSpec, splits: Splits) -> list[str]:
         kind = f"images of {size} in {spec.shape[0]} channels ({'last' if spec.channels_last else 'first'})"
     counts = f"{len(splits.train)} training, {len(splits.validation)} validation, {len(splits.test)} test rows"
     return [f"{spec.name}: {kind}, {spec.dtype}; {counts}"]
+
+
+def _labels_told(raw: Raw) -> list[str]:
+    """Which classes the labels name, and how many rows have none."""
+    if raw.y is None or raw.classes is None:
+        return []
+    names = ", ".join(raw.classes[:10]) + (", ..." if len(raw.classes) > 10 else "")
+    free = int((raw.y < 0).sum())
+    without = f"; {free} row{'' if free == 1 else 's'} unlabelled (-1 or empty)" if free else ""
+    return [f"labels: {len(raw.classes)} class{'' if len(raw.classes) == 1 else 'es'} ({names}){without}"]
 
 
 def notes(spec: DataSpec, fitted: Fitted) -> list[str]:

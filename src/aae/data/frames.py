@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +24,37 @@ FRAMES = ("pandas", "polars", "pyarrow", "modin", "cudf")
 
 def is_frame(x: Any) -> bool:
     """Whether `x` is a table of pandas, polars or Arrow; asks for none of them."""
-    return type(x).__module__.partition(".")[0] in FRAMES and hasattr(x, "columns") and len(x.shape) == 2
+    if _library(x) == "polars" and type(x).__name__ == "LazyFrame":
+        raise DataError("a LazyFrame of polars holds no rows yet; pass frame.collect()")
+    return _library(x) in FRAMES and hasattr(x, "columns") and len(x.shape) == 2
+
+
+def _library(x: Any) -> str:
+    return type(x).__module__.partition(".")[0]
 
 
 def from_frame(frame: Any, where: str) -> Table:
-    """A Table of a pandas, polars or Arrow frame; DataError names a column of another type than those of `Cells`."""
+    """A Table of a pandas, polars or Arrow frame. A column of another type than those of `Cells` is kept as objects.
+
+    DataError for two columns of one name, and for names in several levels.
+    """
     import narwhals.stable.v2 as nw
 
+    names = [str(name) for name in (frame.column_names if _library(frame) == "pyarrow" else frame.columns)]
+    if getattr(frame.columns, "nlevels", 1) > 1:
+        raise DataError(f"{where}: the columns have names in {frame.columns.nlevels} levels; give each one name")
+    if len(set(names)) < len(names):
+        raise DataError(
+            f"{where}: two columns have the name {next(n for n in names if names.count(n) > 1)!r}; rename one"
+        )
     try:
         eager = nw.from_native(frame, eager_only=True)
-    except (TypeError, ValueError) as error:  # such as two columns of one name
+    except (TypeError, ValueError) as error:
         raise DataError(f"{where}: {str(error).splitlines()[0]}") from None
-    names = tuple(map(str, eager.columns))
-    if len(set(names)) < len(names):
-        raise DataError(f"{where}: two columns have the name {next(n for n in names if names.count(n) > 1)!r}")
-    columns = (eager[name] for name in eager.columns)
-    return Table({n: _column(column, f"{where}: column {n!r}") for n, column in zip(names, columns, strict=True)})
+    return Table({n: _column(eager[column]) for n, column in zip(names, eager.columns, strict=True)})
 
 
-def _column(series: Any, where: str) -> Cells:
+def _column(series: Any) -> Cells:
     import narwhals.stable.v2 as nw
 
     kind, missing = series.dtype, np.array(series.is_null().to_list(), bool)
@@ -49,7 +63,7 @@ def _column(series: Any, where: str) -> Cells:
         text = ["" if gone else str(v) for v, gone in zip(series.to_list(), missing, strict=True)]
         return Cells(np.array(text, dtype=str), missing, "category", words)
     if kind == nw.Boolean:
-        truths = [bool(v) and not gone for v, gone in zip(series.to_list(), missing, strict=True)]
+        truths = [not gone and bool(v) for v, gone in zip(series.to_list(), missing, strict=True)]
         return Cells(np.array(truths, bool), missing, "bool")
     if kind == nw.Datetime:
         return Cells.of(_times(series.dt.replace_time_zone(None) if kind.time_zone else series, missing), missing)
@@ -58,8 +72,10 @@ def _column(series: Any, where: str) -> Cells:
     if kind.is_numeric():
         return _numbers(series, missing)
     if kind in (nw.String, nw.Object, nw.Unknown):
-        return _objects(series.to_list(), where)
-    raise DataError(f"{where} is of type {kind}; expected numbers, text, truth values or times")
+        return _objects(series.to_list(), missing)
+    return Cells.unusable(
+        series.to_list(), missing, f"is of type {kind}; expected numbers, text, truth values or times"
+    )
 
 
 def _times(series: Any, missing: NDArray[np.bool_]) -> Array:
@@ -74,21 +90,35 @@ def _numbers(series: Any, missing: NDArray[np.bool_]) -> Cells:
     return Cells.of(values if values.dtype.kind in "iuf" else values.astype(np.float64), missing)
 
 
-def _objects(items: list[Any], where: str) -> Cells:
-    """A column of Python objects: all text, all truth values, or all numbers."""
-    missing = np.array([item is None or item != item for item in items], bool)
+def _objects(items: list[Any], missing: NDArray[np.bool_]) -> Cells:
+    """A column of Python objects: all text, all truth values, all dates, or all numbers."""
+    missing = missing | np.array([isinstance(item, float) and item != item for item in items], bool)
     known = [item for item, gone in zip(items, missing, strict=True) if not gone]
+
+    def filled(blank: Any) -> list[Any]:
+        return [blank if gone else item for item, gone in zip(items, missing, strict=True)]
+
     if all(isinstance(item, str) for item in known):
-        return Cells.of(np.array(["" if gone else v for v, gone in zip(items, missing, strict=True)], str), missing)
+        return Cells.of(np.array(filled(""), str), missing)
     if all(isinstance(item, (bool, np.bool_)) for item in known):
-        return Cells.of(np.array([item is True for item in items]), missing)
-    if all(isinstance(item, (int, float, np.number)) for item in known):
-        return Cells.of(np.array([0.0 if gone else float(v) for v, gone in zip(items, missing, strict=True)]), missing)
+        return Cells.of(np.array(filled(False), bool), missing)
+    if all(isinstance(item, (int, float, Decimal, np.number)) for item in known):
+        return Cells.of(np.array([float(item) for item in filled(0)]), missing)
+    if all(isinstance(item, date) for item in known):
+        whole = not any(isinstance(item, datetime) for item in known)
+        times = [np.datetime64("NaT") if gone else _plain_time(v) for v, gone in zip(items, missing, strict=True)]
+        return Cells.of(np.array(times, f"datetime64[{'D' if whole else 'us'}]"), missing)
     odd = next((i for i, item in enumerate(items) if not missing[i] and not isinstance(item, str)), 0)
-    raise DataError(
-        f"{where} mixes types: row {odd} (counted from 0) holds {str(items[odd])[:40]!r}; "
-        "make it all text or all numbers"
+    return Cells.unusable(
+        items,
+        missing,
+        f"mixes types, or holds another than text, numbers, truth values or times: row {odd} (counted from 0) holds "
+        f"{str(items[odd])[:40]!r}, of type {type(items[odd]).__name__}; make it all text or all numbers",
     )
+
+
+def _plain_time(value: date) -> np.datetime64:
+    return np.datetime64(value.replace(tzinfo=None) if isinstance(value, datetime) else value)
 
 
 def read_arrow(path: Path) -> Table:
@@ -130,7 +160,7 @@ def to_arrow(source: Table) -> Any:
 
 
 def _plain(cells: Cells) -> Any:
-    return cells.values.tolist() if cells.values.dtype.kind == "U" else cells.values
+    return cells.values.tolist() if cells.values.dtype.kind in "UO" else cells.values
 
 
 def to_pandas(source: Table) -> Any:
@@ -156,7 +186,37 @@ def to_polars(source: Table) -> Any:
     return pl.DataFrame(columns)
 
 
-def like(source: Table, frame: Any) -> Any:
-    """A Table as a frame of the library that `frame` is of."""
-    library = type(frame).__module__.partition(".")[0]
-    return to_polars(source) if library == "polars" else to_arrow(source) if library == "pyarrow" else to_pandas(source)
+def with_columns(frame: Any, source: Table) -> Any:
+    """A copy of `frame` with the columns of a Table in the place of its own, in the types of these if they fit."""
+    if _library(frame) == "polars":
+        new = to_polars(source)
+        return frame.with_columns([_as_polars(new[name], frame[name].dtype) for name in source.names])
+    if _library(frame) == "pyarrow":
+        new = to_arrow(source)
+        for i, name in enumerate(frame.column_names):
+            if name in source.columns:
+                frame = frame.set_column(i, name, new.column(name))
+        return frame
+    new, out = to_pandas(source), frame.copy()
+    for i, name in enumerate(map(str, frame.columns)):
+        if name in source.columns:
+            out.isetitem(i, _as_pandas(new[name], frame.dtypes.iloc[i]).array)
+    return out
+
+
+def _as_polars(series: Any, dtype: Any) -> Any:
+    zone = getattr(dtype, "time_zone", None)
+    if zone is not None:
+        return series.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    cast = series.cast(dtype, strict=False)
+    return series if cast.null_count() else cast
+
+
+def _as_pandas(series: Any, dtype: Any) -> Any:
+    if getattr(dtype, "tz", None) is not None:
+        return series.dt.tz_localize(dtype.tz, ambiguous=True, nonexistent="shift_forward")
+    try:
+        cast = series.astype(dtype)
+    except (TypeError, ValueError):
+        return series
+    return series if cast.isna().any() else cast

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from aae.data.arrays import read_npy
 from aae.data.csvs import read_csv
-from aae.data.files import expand
+from aae.data.files import expand, reading
 from aae.errors import AAEError, DataError
 
 Array = NDArray[Any]
@@ -36,6 +36,8 @@ CACHED_FROM = 1000
 """Folders of fewer images are read again each time."""
 CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4}
 SPLIT_NAMES = ("train", "test")
+OTHER_PARTS = ("val", "valid", "validation", "dev")
+"""Further parts that data is often laid out in; they are no names of classes beside `train`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +91,12 @@ def _listed(folder: Path) -> list[str]:
 def _ordered(folder: Path, files: list[str]) -> tuple[list[str], int]:
     """The files, test rows last if the folder has train and test parts, and the number of test rows."""
     tops = {name.split("/")[0] for name in files if "/" in name}
+    if "train" in tops and tops & {*OTHER_PARTS} and tops <= {*SPLIT_NAMES, *OTHER_PARTS}:
+        extra = min(tops & {*OTHER_PARTS})
+        raise DataError(
+            f"--data {folder}: its folders {', '.join(sorted(tops))} are parts of the data, and not classes; move the "
+            f"images of {extra} to train (data.validation sets rows aside), or name the classes in labels.csv"
+        )
     if tops == set(SPLIT_NAMES) and all("/" in name for name in files):
         test = [name for name in files if name.startswith("test/")]
         return [name for name in files if name.startswith("train/")] + test, len(test)
@@ -119,18 +127,23 @@ def _from_csv(path: Path, names: list[str]) -> Array:
     lower = {name.lower(): name for name in table.names}
     file = next((lower[n] for n in ("file", "filename", "image", "path") if n in lower), table.names[0])
     label = next((lower[n] for n in ("label", "class", "y", "target") if n in lower), table.names[1])
-    found = dict(zip(table.columns[file].values.astype(str), table.columns[label].labels().astype(str), strict=True))
-    absent = [name for name in names if name not in found]
+    labels, line = table.columns[label].labels(), dict[str, int]()
+    for i, name in enumerate(table.columns[file].values.astype(str).tolist()):
+        if str(labels[line.setdefault(name, i)]) != str(labels[i]):
+            one, other = labels[line[name]], labels[i]
+            raise DataError(f"{path}: {name} is {one} in one line and {other} in another; keep one of them")
+    absent = [name for name in names if name not in line]
     if absent:
         raise DataError(f"{path}: has no line for {absent[0]}; every image needs one (empty if it has no label)")
-    return np.array([found[name] for name in names])
+    return labels[[line[name] for name in names]]
 
 
 def _key(folder: Path, names: list[str], size: int | None) -> str:
     """Changes with any file's name, length, or time of change, and with the size asked for."""
     digest = hashlib.sha256(f"1 {folder.resolve()} {size}\n".encode())
     for name in names:
-        status = (folder / name).stat()
+        with reading(folder / name):  # such as a link to nowhere
+            status = (folder / name).stat()
         digest.update(f"{name}\0{status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:32]
 
@@ -189,6 +202,12 @@ def _open(source: Any, name: str) -> Any:
         raise DataError(
             f"{name}: is not a whole image of a known kind ({_line(error)}); mend it or take it out"
         ) from None
+    if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
+        image.close()
+        raise DataError(
+            f"{name}: holds {'fractions' if image.mode == 'F' else 'numbers of 32 bits'}, and which are black and "
+            "white is not known; save it with 8 or 16 bits, or all images in one .npy file"
+        )
     if image.width * image.height > MOST_PIXELS:
         raise DataError(
             f"{name}: declares {image.width}x{image.height} pixels, more than {MOST_PIXELS:,}; "

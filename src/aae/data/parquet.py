@@ -103,14 +103,14 @@ class Parquet:
 
         return Table(Unread(tuple(self.schema.names), column), Stored(self.rows, column, blocks, kept))
 
-    def listed(self, label: str | None) -> tuple[Array, Array | None]:
+    def listed(self, label: str | None, left_out: Sequence[str] = ()) -> tuple[Array, Array | None]:
         """The only column of lists as rows [n, d], and the labels; ConfigError where other columns are left over."""
-        name, *more = self.lists
-        rest = [n for n in self.schema.names if n not in (name, label)]
+        name, *more = (n for n in self.lists if n not in left_out)
+        rest = [n for n in self.schema.names if n not in (name, label, *left_out)]
         if more or rest:
             raise ConfigError(
                 f"{self.where}: holds a column of lists, {name!r}, beside {', '.join(map(repr, rest))}; keep one "
-                "column of lists and, if there is one, the column that --label names"
+                "column of lists and, if there is one, the column that --label names, and --drop the others"
             )
         if not self.rows:
             raise DataError(f"{self.where}: has no rows")

@@ -150,7 +150,7 @@ def _file(path: Path, config: Data, needs_label: bool) -> Raw:
     if suffix in HDF5:
         return Raw.of(*read_hdf5(path), path.name)
     if suffix == ".h5ad":
-        array, labels = read_h5ad(path, config.label if needs_label else None)
+        array, labels = read_h5ad(path, config.label, needs_label)
         return dataclasses.replace(Raw.of(array, labels, path.name), used=("label",))
     if match := IDX.search(path.name):
         return _idx(path, int(match[1]))
@@ -193,12 +193,14 @@ def _folder(path: Path, config: Data, needs_label: bool) -> Raw:
 def _parquet(path: Path, config: Data, needs_label: bool) -> Raw:
     """A Parquet file, or a folder of them: a table, or rows from a column of lists."""
     found = parquet.Parquet.of(path)
-    if not found.lists:
+    asked = config.columns or found.schema.names
+    left_out = tuple(name for name in found.schema.names if name in config.drop or name not in (*asked, config.label))
+    if set(found.lists) <= {*left_out}:
         return Raw.table(found.table(), config, path.name, None, (), needs_label)
     if config.label is not None and config.label not in found.schema.names and needs_label:
         raise ConfigError(f"--label: {path} has no column {config.label!r}; it has {', '.join(found.schema.names)}")
     label = config.label if config.label in found.schema.names else None
-    return dataclasses.replace(Raw.of(*found.listed(label), path.name), used=("label",))
+    return dataclasses.replace(Raw.of(*found.listed(label, left_out), path.name), used=("label", "columns", "drop"))
 
 
 def _shards(path: Path, config: Data, needs_label: bool) -> Raw:

@@ -43,6 +43,21 @@ class Cells:
     """The categories that the column declares, in their order; None where it does not."""
     words: tuple[str, ...] = ()
     """Of truth values read from text: what was written for false and for true, where that is not False and True."""
+    problem: str | None = None
+    """Why no model can learn from the column, whose values are then objects; None if one can."""
+
+    @classmethod
+    def unusable(cls, items: Sequence[Any], missing: NDArray[np.bool_], problem: str) -> Cells:
+        """A column that is only carried along: it can be left out, and comes back as it was."""
+        values = np.empty(len(items), object)
+        values[:] = items
+        return cls(values, missing, "object", problem=problem)
+
+    def usable(self, name: str, where: str) -> Cells:
+        """These cells; DataError if they are of a type that no model learns from."""
+        if self.problem is not None:
+            raise DataError(f"{where}: column {name!r} {self.problem}; or leave it out with --drop {_quoted(name)}")
+        return self
 
     @classmethod
     def of(cls, values: Array, missing: NDArray[np.bool_] | None = None) -> Cells:
@@ -51,6 +66,20 @@ class Cells:
         if values.dtype.kind in "fM":
             gap = gap | np.isnan(values)
         return cls(values, gap, "str" if values.dtype.kind == "U" else values.dtype.name)
+
+    def filled(self, other: Cells) -> Cells:
+        """These values, and those of `other` where they are missing; all of `other` where the types are unlike."""
+        kinds, gap = self.values.dtype.kind + other.values.dtype.kind, self.missing
+        if set(kinds) <= set("iuf"):
+            values = np.where(gap, other.values, self.values)
+            if kinds[1] in "iu" and bool((self.known == np.rint(self.known)).all()):
+                values = values.astype(other.values.dtype)
+            return Cells.of(values)
+        if kinds not in ("MM", "UU", "bb"):
+            return other
+        values = np.where(gap, other.values.astype(self.values.dtype) if kinds == "MM" else other.values, self.values)
+        words = None if self.categories is None else tuple(dict.fromkeys((*self.categories, *values[gap].tolist())))
+        return Cells(values, np.zeros(len(gap), bool), self.dtype, words, self.words)
 
     @property
     def known(self) -> Array:
@@ -89,6 +118,11 @@ class Table:
     def replaced(self, other: Table) -> Table:
         """This table with the columns of `other`, a table of as many rows, in the place of those of the same name."""
         return Table({name: other.columns.get(name, cells) for name, cells in self.columns.items()})
+
+    def filled(self, other: Table) -> Table:
+        """The columns that have gaps, where `other` has them too: what is known as it is here, the gaps as there."""
+        shared = ((name, self.columns[name]) for name in self.names if name in other.names)
+        return Table({name: cells.filled(other.columns[name]) for name, cells in shared if cells.missing.any()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +189,8 @@ def _from_mapped(array: Array, file: np.memmap[Any, Any], where: str) -> Table:
 def chosen(source: Table, config: Data, where: str) -> Table:
     """The columns to model: those of `config.columns` or all, less `config.drop` and the label."""
     for option, names in (("columns", config.columns), ("drop", config.drop), ("categories", config.categories)):
-        check_names(names, option, source, where)
+        # the label is among the columns of the file, and has been taken out of the table
+        check_names([name for name in names if name != config.label], option, source, where)
     kept, left_out = config.columns or source.names, {*config.drop, *config.condition, config.label}
     kept = tuple(name for name in kept if name not in left_out)
     if not kept:
@@ -176,6 +211,7 @@ def typed(source: Table, config: Data, train: NDArray[np.int64], where: str) -> 
 
 
 def _column(name: str, cells: Cells, config: Data, train: NDArray[np.int64], where: str) -> Column:
+    cells.usable(name, where)
     known, declared, dtype, asked = cells.known, cells.categories, cells.dtype, name in config.categories
     gaps = bool(cells.missing.any())
     if not len(known):
@@ -197,7 +233,7 @@ def _column(name: str, cells: Cells, config: Data, train: NDArray[np.int64], whe
     if known.dtype.kind == "M":
         seen = _seconds(seen)
         return Column(name, "time", dtype, (), gaps, float(seen.min()), float(seen.max()))
-    whole = known.dtype.kind in "iu" or bool((np.abs(known) <= LARGEST).all() and (known == np.rint(known)).all())
+    whole = known.dtype.kind in "iu" or bool((known == np.rint(known)).all() and np.isfinite(known).all())
     low, high = float(seen.min()), float(seen.max())
     return Column(name, "integer" if whole else "number", dtype, (), gaps, low, high)
 
@@ -218,7 +254,7 @@ def values_of(source: Table, columns: Sequence[Column], where: str, first: int =
         return spool(values, source.store.kept(columns), len(source) * len(columns) * 8)
     out = np.empty((len(source), len(columns)))
     for i, column in enumerate(columns):
-        out[:, i] = _numbers(source.columns[column.name], column, where, first)
+        out[:, i] = _numbers(source.columns[column.name].usable(column.name, where), column, where, first)
     return out
 
 
@@ -235,7 +271,7 @@ def _numbers(cells: Cells, column: Column, where: str, row: int = 0) -> NDArray[
         out[~missing] = at
         return out
     if column.kind == "time" and known.dtype.kind == "U":
-        known = _parsed(known, column, where)
+        known = _parsed(cells, column, where, row)
     if known.dtype.kind == "M" and column.kind == "time":
         out[~missing] = _seconds(known)
     elif known.dtype.kind in "biuf" and column.kind != "time":
@@ -253,11 +289,21 @@ def _numbers(cells: Cells, column: Column, where: str, row: int = 0) -> NDArray[
     return out
 
 
-def _parsed(text: Array, column: Column, where: str) -> Array:
+def _parsed(cells: Cells, column: Column, where: str, before: int) -> Array:
     try:
-        return text.astype("datetime64[us]")
-    except ValueError as error:
-        raise DataError(f"{where}: column {column.name!r}: {error}; expected times of ISO 8601") from None
+        return cells.known.astype("datetime64[us]")
+    except ValueError:
+        wrong = np.array([not _is_time(text) for text in cells.known.tolist()])
+        _refuse(cells.missing, wrong, cells.known, column.name, where, "expected times of ISO 8601", before)
+        raise
+
+
+def _is_time(text: str) -> bool:
+    try:
+        np.datetime64(text, "us")
+    except ValueError:
+        return False
+    return True
 
 
 def _refuse(
