@@ -237,7 +237,7 @@ def test_a_share_keeps_its_rows_of_what_is_drawn_for_all() -> None:
 
 def test_the_message_of_a_lost_process_says_how_to_go_on() -> None:
     said = str(ProcessLost([1], 4, "runs/my run", "Connection closed by peer"))
-    assert said.startswith("process 1 of 0 to 3 has ended or gives no sign of life")
+    assert said.startswith("process 1 (of 0 to 3) has ended or gives no sign of life")
     assert "aae resume 'runs/my run'" in said
     assert ProcessLost.exit_code == 5
 

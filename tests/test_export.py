@@ -231,6 +231,9 @@ def test_the_command(trained: aae.Run, tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["export", str(trained.path), "--onnx", str(tmp_path / "o"), "--no-anomaly"]) == 0
     assert {path.name for path in (tmp_path / "o").iterdir()} == {"encoder.onnx", "decoder.onnx"}
     assert "from Python over 256 rows" in capsys.readouterr().out
+    (tmp_path / "file").write_text("")
+    assert main(["export", str(trained.path), "--onnx", str(tmp_path / "file"), "--no-anomaly"]) == 6
+    assert "file is a file, where a folder is wanted" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

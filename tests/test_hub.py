@@ -191,3 +191,5 @@ def test_card_and_push_on_the_command_line(trained: aae.Run, capsys: pytest.Capt
     capsys.readouterr()
     assert main(["push", str(trained.path)]) == 2
     assert "say where to" in capsys.readouterr().err
+    assert main(["push", str(trained.path), "me/digits", "--folder", "here"]) == 2
+    assert "are two places" in capsys.readouterr().err

@@ -257,6 +257,11 @@ def test_what_cannot_be_searched(
     (tmp_path / "text.db").write_text("no database " * 100)
     with pytest.raises(RunError, match="cannot be used as a study"):
         tune(small, tmp_path / "text.db", data=digits)
+    (tmp_path / "taken").write_text("")
+    for study, other in (("plain", "plain.db"), ("taken.db", "taken-2.db")):
+        with pytest.raises(ConfigError, match=f"which is a file; name the study .*{other}"):
+            tune(small, tmp_path / study, data=digits)
+        assert not (tmp_path / study).exists()
     assert main(["tune", "--trials", "0", "--study", str(tmp_path / "s.db")]) == 2
     assert "--trials must be 1 or more" in capsys.readouterr().err
 

@@ -277,7 +277,8 @@ class Group:
             for rank in range(self.size):
                 if rank != self.rank and self._store.check([f"left/{rank}"]):
                     return StoppedElsewhere(rank, int(self._store.get(f"left/{rank}")))
-        return ProcessLost(self._watch.silent(), self.size, self.path, str(error).strip().partition("\n")[0])
+        reason = str(error).strip().partition("\n")[0].partition(". ")[0]  # gloo goes on with advice on other things
+        return ProcessLost(self._watch.silent(), self.size, self.path, reason)
 
     def close(self) -> None:
         """Part from the others, when all are done. In this order, without which gloo ends a process with SIGABRT."""

@@ -51,7 +51,7 @@ class ProcessLost(TrainingError):
     """Another of the processes that train together has ended, or gives no sign of life."""
 
     def __init__(self, ranks: Sequence[int], size: int, path: str, reason: str) -> None:
-        who = f"process {', '.join(map(str, ranks))} of 0 to {size - 1}" if ranks else f"one of the {size} processes"
+        who = f"process {', '.join(map(str, ranks))} (of 0 to {size - 1})" if ranks else f"one of the {size} processes"
         again = f"aae resume {shlex.quote(path)}" if path else "aae resume RUN"
         why = f" ({reason})" if reason else ""
         super().__init__(

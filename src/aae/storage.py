@@ -68,15 +68,20 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def make_folders(path: Path) -> None:
-    """Make `path` and its missing parents, each recorded on the disk in the folder above it."""
+    """Make `path` and its missing parents, each recorded on the disk in the folder above it.
+
+    StorageError where a file is in the way, or a folder cannot be made.
+    """
     if path.is_dir():
         return
     make_folders(path.parent)
     try:
-        path.mkdir()
-    except FileExistsError:
-        if not path.is_dir():  # a folder that another process has just made will do
-            raise
+        with storing(path):
+            path.mkdir(exist_ok=True)  # a folder that another process has just made will do
+    except StorageError:
+        if path.exists():
+            raise StorageError(f"{path} is a file, where a folder is wanted; choose another") from None
+        raise
     sync_folder(path.parent)
 
 

@@ -116,8 +116,10 @@ def push(
     """Upload a run with its card to the Hugging Face Hub; the token is that of `hf auth login`, or $HF_TOKEN."""
     from aae import hub
 
-    if (repo is None) == (folder is None):
+    if repo is None and folder is None:
         raise ConfigError("say where to: the repository, such as me/digits, or --folder DIR")
+    if repo is not None and folder is not None:
+        raise ConfigError(f"{repo} and --folder {folder} are two places, and a push goes to one; leave one of them out")
     if folder is not None and private:
         raise ConfigError("--private is about the Hub; leave it out with --folder")
     if folder is not None:

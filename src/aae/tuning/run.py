@@ -62,6 +62,12 @@ def tune(
             "raise data.validation"
         )
     path, base = Path(study), begun(sized(base, data))
+    folder = path.with_suffix("")
+    if folder == path or folder.is_file():
+        raise ConfigError(
+            f"--study {study}: what is found goes to the folder {folder}, which is a file; name the study "
+            f"{path.with_suffix('.db') if folder == path else path.with_stem(path.stem + '-2')}"
+        )
     opened = Study(path, base, data, default_space(base) if space is None else space)
     try:
         while (trial := opened.ask(trials)) is not None:
@@ -69,10 +75,10 @@ def tune(
                 said = _one(opened, trial, base, data, stop_early, beside)
             if say is not None:
                 say(f"trial {trial.number}: {said}")
-        result = result_of(opened.optuna, base, rows, path.with_suffix(""))
+        result = result_of(opened.optuna, base, rows, folder)
     finally:
         opened.close()
-    result.write(path.with_suffix(""))
+    result.write(folder)
     return result
 
 
