@@ -104,6 +104,8 @@ def test_a_run_keeps_the_source_and_runs_nothing_by_itself(digits: Dataset, tmp_
         aae.Run.load(tmp_path / "run")
     with pytest.raises(RunError, match="is not the plugin"):
         aae.Run.load(tmp_path / "run", plugin=file)
+    with pytest.raises(RunError, match=r"It is not .*mine\.py, which differs"):
+        aae.Run.load(tmp_path / "run")
     assert mark.read_text() == "x"
     loaded = aae.Run.load(tmp_path / "run", plugin=tmp_path / "run" / "plugin.py")
     assert mark.read_text() == "xx"
@@ -143,6 +145,7 @@ def prior(settings, latent):
 BROKEN = {
     "prior = 3 +": ("line 1: SyntaxError", "prior"),
     "\nimport no_such_thing": ("line 2: ModuleNotFoundError", "prior"),
+    "import sys\nsys.exit(3)": ("line 2: SystemExit: 3", "prior"),
     "x = 1": ("has no function `prior`", "prior"),
     "def prior(s, d):\n    return 5": ("must return an aae.priors.Prior, got int", "prior"),
     "def prior(s, d):\n    return 1 / 0": (r"line 2, in prior\(\): ZeroDivisionError", "prior"),

@@ -114,9 +114,11 @@ def function(digest: str, name: str, asks: str) -> Callable[..., Any]:
 def _function(digest: str, name: str) -> Callable[..., Any] | None:
     named = _named.get(digest)
     if named is None:
+        others = ", ".join(str(other.path) for other in _named.values())
+        differs = f"It is not {others}, which differs. " if others else ""
         raise RunError(
             f"this run uses code of its own, a plugin with the SHA-256 {digest[:12]}, and opening a run executes none. "
-            "Read plugin.py in its directory and, if you trust it, name it: --plugin RUN/plugin.py, or "
+            f"{differs}Read plugin.py in its directory and, if you trust it, name it: --plugin RUN/plugin.py, or "
             "Run.load(path, plugin=...)"
         )
     if named.module is None:
@@ -147,13 +149,13 @@ def _run(named: _Named, digest: str) -> ModuleType:
     sys.modules[module.__name__] = module  # dataclasses and others look their module up
     try:
         exec(compile(named.source, str(named.path), "exec"), module.__dict__)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
         raise ConfigError(_where(named, error)) from error
     return module
 
 
-def _where(named: _Named, error: Exception, name: str = "") -> str:
+def _where(named: _Named, error: Exception | SystemExit, name: str = "") -> str:
     """Where in the file an error arose, and what it was."""
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(named.path)]
     line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
