@@ -434,6 +434,42 @@ def test_contamination_is_a_share_of_the_training_rows(table: np.ndarray) -> Non
             aae.AAEOutlierDetector(**parameters).fit(table)
 
 
+def test_numbers_of_numpy_are_numbers(table: np.ndarray) -> None:
+    tenth = np.float32(0.1)
+    aae.AAEOutlierDetector(contamination=tenth, validation_fraction=tenth, learning_rate=tenth, **QUICK).fit(table)
+    aae.VAE(prior_scale=np.float32(2), **QUICK).fit(table)
+    with pytest.raises(ValueError, match="prior_scale must be a number above 0, got 'wide'"):
+        aae.VAE(prior_scale="wide").fit(table)
+    with pytest.raises(ValueError, match="settings must be a dict"):
+        aae.AAE(settings=["prior.scale"]).fit(table)
+
+
+def test_labels_that_cannot_be_sorted_are_refused_by_row(table: np.ndarray) -> None:
+    for odd, words in ((None, r"label of row 3 is None; -1 stands"), (2, r"row 3 is 2, and that of row 0 'a'")):
+        y = np.array(["a", "b"] * (len(table) // 2), object)
+        y[3] = odd
+        with pytest.raises(ValueError, match=words):
+            aae.AAEClassifier(**QUICK).fit(table, y)
+
+
+def test_one_cluster_for_all_rows(table: np.ndarray) -> None:
+    model = aae.AAECluster(n_clusters=2, **QUICK).fit(table)
+    np.testing.assert_array_equal(model.sample(3, y=1, random_state=0), model.sample(3, y=[1, 1, 1], random_state=0))
+    styles = model.transform(table[:4])
+    np.testing.assert_array_equal(model.inverse_transform(styles, y=0), model.inverse_transform(styles, y=[0] * 4))
+
+
+def test_images_of_a_doubtful_shape_are_taken_with_their_layout() -> None:
+    images = np.random.default_rng(0).random((30, 3, 5, 3))
+    with pytest.raises(ValueError, match=r"--data\.layout channels-first"):
+        aae.AAE(**QUICK).fit(images)
+    model = aae.AAE(**QUICK, settings={"data.layout": "channels-last"}).fit(images)
+    assert model.run_.spec.shape == (3, 3, 5)
+    assert model.reconstruct(images).shape == images.shape
+    with pytest.raises(ValueError, match="table"):
+        aae.AAE(**QUICK, settings={"data.layout": "table"}).fit(images)
+
+
 def test_blame_of_pixels_has_the_shape_of_the_images() -> None:
     images = np.moveaxis(np.random.default_rng(0).random((60, 3, 5, 4)), 1, -1)  # channels last
     detector = aae.AAEOutlierDetector(**QUICK).fit(images)

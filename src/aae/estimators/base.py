@@ -24,7 +24,7 @@ from aae.data.dataset import fingerprint
 from aae.diagnosis import LASTING
 from aae.errors import ConfigError
 from aae.estimators.inputs import checked
-from aae.estimators.settings import configure
+from aae.estimators.settings import configure, number, settings_of
 from aae.estimators.stored import read_estimator, write_estimator
 from aae.inference import Run
 from aae.progress import Console
@@ -135,9 +135,10 @@ class Estimator(BaseEstimator):
 
     def _held_out(self, rows: int) -> int:
         """How many rows are held out for the losses that are not trained on."""
-        share = self.get_params(deep=False)["validation_fraction"]
-        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 0.5:
-            raise ConfigError(f"validation_fraction must lie in 0 to 0.5, got {share!r}")
+        given = self.get_params(deep=False)["validation_fraction"]
+        share = number(given)
+        if share is None or not 0 <= share <= 0.5:
+            raise ConfigError(f"validation_fraction must lie in 0 to 0.5, got {given!r}")
         return round(share * rows) if rows >= self._fewest_to_hold_out else 0
 
     def _splits(self, rows: int, seed: int) -> Splits:
@@ -163,7 +164,7 @@ class Estimator(BaseEstimator):
         own = getattr(self, "run_", None) if passes or parameters["warm_start"] else None
         start, done = own or start, self.n_iter_ if own else 0
         splits: Any = "all" if passes else self._splits(len(x), seed)
-        data = _dataset(x, y, classes, splits, start, (parameters["settings"] or {}).get("data.scaling", "auto"))
+        data = _dataset(x, y, classes, splits, start, settings_of(parameters["settings"]))
         config = configure(
             parameters,
             self._kind,
@@ -191,10 +192,13 @@ class Estimator(BaseEstimator):
 
 
 def _dataset(
-    x: Array, y: Array | None, classes: Sequence[str], splits: Any, start: Run | None, scaling: Any
+    x: Array, y: Array | None, classes: Sequence[str], splits: Any, start: Run | None, settings: Mapping[str, Any]
 ) -> Dataset:
     """The rows as training takes them; on top of a run, in the units of that run."""
-    layout: Any = "vectors" if x.ndim == 2 else "auto"
+    layout: Any = settings.get("data.layout", "vectors" if x.ndim == 2 else "auto")
+    scaling: Any = settings.get("data.scaling", "auto")
+    if layout == "table":
+        raise ConfigError("settings['data.layout'] = 'table' is for gaps and categories: use aae.train with a frame")
     data = dataset(x, None, DataConfig(layout=layout, scaling=scaling), splits=splits, name="X")
     if y is not None:
         train = data.splits.train

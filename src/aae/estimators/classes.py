@@ -22,7 +22,7 @@ from aae.data.layout import numbers
 from aae.errors import ConfigError, DataError
 from aae.estimators.inputs import checked, checked_pair, class_codes
 from aae.estimators.latent import Autoencoder, Codes
-from aae.estimators.settings import blocks, prior_of, whole
+from aae.estimators.settings import blocks, prior_of, settings_of, whole
 from aae.inference import Run
 
 Array = NDArray[Any]
@@ -45,10 +45,11 @@ class Styled(Codes):
         """
         check_is_fitted(self)
         styles = numbers(X, "codes")
+        rows = styles.shape[0] if styles.ndim else 0
         if y is None:
-            count, rows = heads_of(self.run_), styles.shape[0] if styles.ndim else 0
+            count = heads_of(self.run_)
             return self.run_.decode(styles, np.full((rows, count), 1 / count, np.float32))
-        return self.run_.decode(styles, self._numbers(y))
+        return self.run_.decode(styles, self._numbers(y, rows))
 
     def sample(self, n: int = 1, y: Any = None, random_state: Any = None) -> Array:
         """n new rows, float32, in original units: styles drawn from the prior, decoded in class `y`.
@@ -57,10 +58,10 @@ class Styled(Codes):
         """
         check_is_fitted(self)
         seed = int(check_random_state(random_state).randint(2**31 - 1))
-        return self.run_.sample(whole(n, "n"), seed=seed, y=None if y is None else self._numbers(y))
+        return self.run_.sample(whole(n, "n"), seed=seed, y=None if y is None else self._numbers(y, n))
 
-    def _numbers(self, y: Any) -> Array:
-        """Classes as the user names them to the numbers that the decoder takes."""
+    def _numbers(self, y: Any, n: int) -> Array:
+        """Classes as the user names them, one for all n rows or one for each, to what the decoder takes."""
         raise TypeError(f"{type(self).__name__} has no classes to name")
 
     def _resolved(self, features: int) -> dict[str, Any]:
@@ -112,7 +113,7 @@ class AAEClassifier(ClassifierMixin, Styled):
         # Noise on the rows is what makes fifty labels go further: rows near a labelled one get its class.
         noise = {"corruption": Corruption(noise=0.3)}
         rate = Optimizer("adam", learning_rate=5e-3)
-        if "consistency.kind" in (self.settings or {}):
+        if "consistency.kind" in settings_of(self.settings):
             return blocks(rate) | noise
         return blocks(rate, rate) | noise | {"consistency": _consistency(data)}
 
@@ -149,7 +150,7 @@ class AAEClassifier(ClassifierMixin, Styled):
     def _names(self) -> tuple[str, ...]:
         return tuple(str(name) for name in self.classes_)
 
-    def _numbers(self, y: Any) -> Array:
+    def _numbers(self, y: Any, n: int) -> Array:
         known = self.classes_.tolist()
         for name in np.ravel(np.asarray(y)).tolist():
             if name not in known:
@@ -220,7 +221,7 @@ class AAECluster(ClusterMixin, Styled):
         shared = self.get_params(deep=False)
         first = AAEClassifier(**{name: shared[name] for name in AAEClassifier().get_params(deep=False)})
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        still = {"consistency.kind": "none"} | dict(self.settings or {})  # there is no unlabelled row to gain from it
+        still = {"consistency.kind": "none"} | settings_of(self.settings)  # there is no unlabelled row to gain from it
         first.set_params(random_state=seed, warm_start=False, settings=still)
         first._longer = 1
         plain = Autoencoder(
@@ -253,12 +254,12 @@ class AAECluster(ClusterMixin, Styled):
         shares = run.predict_proba(x).astype(np.float64) @ self.cluster_heads_.T
         return shares / shares.sum(axis=1, keepdims=True)
 
-    def _numbers(self, y: Any) -> Array:
+    def _numbers(self, y: Any, n: int) -> Array:
         chosen = np.asarray(y)
         most = len(self.cluster_heads_) - 1
         if chosen.dtype.kind not in "iu" or bool(((chosen < 0) | (chosen > most)).any()):
             raise DataError(f"clusters are 0 to {most}, got {y!r}")
-        return self.cluster_heads_[chosen]
+        return self.cluster_heads_[np.full(n, chosen) if chosen.ndim == 0 else chosen]
 
 
 def _consistency(data: Dataset) -> Consistency:

@@ -70,6 +70,8 @@ def class_codes(y: Array, classes: Any = None) -> tuple[Array, NDArray[np.int64]
     that is not among `classes`, where these are given.
     """
     free = np.array([not isinstance(label, str) and label == -1 for label in y.tolist()], dtype=bool)
+    if y.dtype.kind == "O":
+        _require_one_kind(y, free)
     check_classification_targets(y[~free])
     found = np.unique(y[~free])
     if classes is None:
@@ -91,6 +93,19 @@ def class_codes(y: Array, classes: Any = None) -> tuple[Array, NDArray[np.int64]
     codes = np.full(len(y), -1, np.int64)
     codes[~free] = np.searchsorted(classes, y[~free])
     return classes, codes
+
+
+def _require_one_kind(y: Array, free: NDArray[np.bool_]) -> None:
+    """ValueError that names the row of a label that cannot be sorted among the others, such as None."""
+    known = [(row, label) for row, label in enumerate(y.tolist()) if not free[row]]
+    for row, label in known:
+        if label is None or label != label:
+            raise DataError(f"the label of row {row} is {label}; -1 stands for an unlabelled row")
+        if isinstance(label, str) != isinstance(known[0][1], str):
+            raise DataError(
+                f"the label of row {row} is {label!r}, and that of row {known[0][0]} {known[0][1]!r}; make all of them "
+                "text or all numbers, with -1 for an unlabelled row"
+            )
 
 
 def _no_number(x: Any, names: list[str]) -> str | None:

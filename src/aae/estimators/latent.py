@@ -15,7 +15,7 @@ from aae.config import Prior, Reconstruction
 from aae.data import Dataset
 from aae.errors import ConfigError
 from aae.estimators.base import Estimator
-from aae.estimators.settings import adversarial, prior_of, whole
+from aae.estimators.settings import adversarial, number, prior_of, whole
 from aae.inference import Run
 
 Array = NDArray[Any]
@@ -127,7 +127,10 @@ class VAE(Sampled, Codes):
     prior_scale: float = 1.0
 
     def _prior(self) -> Prior:
-        return Prior("gaussian", self.prior_scale)
+        scale = number(self.prior_scale)
+        if scale is None:
+            raise ConfigError(f"prior_scale must be a number above 0, got {self.prior_scale!r}")
+        return Prior("gaussian", scale)
 
     def _more(self, data: Dataset) -> Mapping[str, Any]:
         return {"reconstruction": Reconstruction("gaussian", "sum")}

@@ -19,7 +19,7 @@ from aae.data import Dataset, original
 from aae.errors import ConfigError
 from aae.estimators.base import Estimator
 from aae.estimators.inputs import checked
-from aae.estimators.settings import adversarial, prior_of
+from aae.estimators.settings import adversarial, number, prior_of
 
 Array = NDArray[Any]
 
@@ -125,9 +125,9 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
 
     def _check_rates(self) -> None:
         share, rate = self.contamination, self.false_alarm_rate
-        if not (isinstance(share, str) and share == "auto") and not (_is_number(share) and 0 < share <= 0.5):
+        if not (isinstance(share, str) and share == "auto") and not 0 < (number(share) or 0) <= 0.5:
             raise ConfigError(f"contamination must be 'auto', or above 0 and at most 0.5, got {share!r}")
-        if not (_is_number(rate) and 0 < rate < 1):
+        if not 0 < (number(rate) or 0) < 1:
             raise ConfigError(f"false_alarm_rate must lie between 0 and 1, got {rate!r}")
 
     def _resolved(self, features: int) -> dict[str, Any]:
@@ -173,7 +173,3 @@ class AAEOutlierDetector(OutlierMixin, Estimator):
         error = np.square(residuals(run, held)).mean(axis=0)
         self.usual_error_ = np.maximum(error, max(1e-3 * error.mean(), 1e-12))
         return self
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

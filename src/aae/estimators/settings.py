@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -158,7 +159,8 @@ def configure(
         prior=prior or Prior(),
         **(more or {}),
     )
-    rate = parameters["learning_rate"]
+    given = parameters["learning_rate"]
+    rate = given if number(given) is None else number(given)
     changes = {"optimizer.reconstruction.learning_rate": rate, "data.source": MEMORY}
     config = replace(base, changes)
     return check(replace(config, _own(parameters["settings"])))
@@ -166,18 +168,34 @@ def configure(
 
 def _own(settings: Mapping[str, Any] | None) -> dict[str, Any]:
     """The user's own settings by dotted name, without those that a parameter sets."""
-    own = dict(settings or {})
+    own = settings_of(settings)
     known = flatten(Config())
     for name in own:
         if name in PARAMETERS:
             raise ConfigError(f"settings[{name!r}] has a parameter of its own: {PARAMETERS[name]}")
-        if name.startswith("data.") and name in known and name != "data.scaling":
+        layout = name == "data.layout" and own[name] != "table"
+        if name.startswith("data.") and name in known and name != "data.scaling" and not layout:
             raise ConfigError(f"settings[{name!r}] is about how files are read and split; prepare the X that fit takes")
         if name not in known:
             raise ConfigError(
                 f"settings[{name!r}] is no setting; names are dotted, as in {{'adversarial.final_weight': 1.0}}"
             )
     return own
+
+
+def settings_of(settings: Any) -> dict[str, Any]:
+    """The parameter `settings` as a dict of its own; ConfigError if it is none."""
+    if settings is not None and not isinstance(settings, Mapping):
+        raise ConfigError(
+            f"settings must be a dict, such as {{'adversarial.final_weight': 1.0}}, or None; got {settings!r}"
+        )
+    return dict(settings or {})
+
+
+def number(value: Any) -> float | None:
+    """`value` as a float if it is a real number of Python or NumPy, and no truth value; else None."""
+    real = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+    return float(value) if real else None
 
 
 def whole(value: Any, name: str, least: int = 1) -> int:

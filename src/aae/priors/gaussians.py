@@ -48,7 +48,7 @@ class Gaussian(Prior):
 
     @property
     def std(self) -> Tensor:
-        return (self.root @ self.root.T).diag().sqrt()
+        return self.root.square().sum(dim=1).sqrt()
 
     def sample(self, n: int, y: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         self._refuse_classes(y)
