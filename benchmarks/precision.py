@@ -34,9 +34,8 @@ def measured(config: Config, seed: int, precision: str, threads: int) -> dict[st
     with tempfile.TemporaryDirectory() as folder:
         run = aae.train(replace(config, changes), Path(folder) / "run")
         found = run.evaluate("validation")
-    seconds = statistics.median(row["seconds"] for row in run.history)
     print(config.recipe, precision, seed, {key: round(found[key], 4) for key, _ in MEASURES}, flush=True)
-    return {**{key: found[key] for key, _ in MEASURES}, "seconds": seconds, "epochs": len(run.history)}
+    return {**{key: found[key] for key, _ in MEASURES}, "epochs": len(run.history)}
 
 
 def spread(values: list[float]) -> str:
@@ -52,12 +51,11 @@ def section(config: Config, seeds: list[int], threads: int) -> str:
         "| measure | fp32 | bf16 | difference, in deviations of fp32 |",
         "| --- | --- | --- | --- |",
     ]
-    for key, name in (*MEASURES, ("seconds", "seconds per epoch")):
+    for key, name in MEASURES:
         a, b = ([one[key] for one in found[p]] for p in PRECISIONS)
         deviation = statistics.stdev(a)
         apart = (statistics.mean(b) - statistics.mean(a)) / deviation if deviation else 0.0
-        said = "" if key == "seconds" else f"{apart:+.1f}"
-        lines.append(f"| {name} | {spread(a)} | {spread(b)} | {said} |")
+        lines.append(f"| {name} | {spread(a)} | {spread(b)} | {apart:+.1f} |")
     return "\n".join(lines)
 
 
