@@ -62,6 +62,12 @@ VARIANTS = {
     "one-label": tiny(model__kind="semi-supervised", labelled_batch_size=1),
     "moved": tiny(model__kind="semi-supervised", consistency__kind="moved"),
     "adversarial": tiny(model__kind="clustering", model__clusters=4, consistency__kind="adversarial"),
+    "informed": tiny(
+        model__kind="clustering",
+        model__clusters=4,
+        consistency__kind="both",
+        consistency__information=0.1,
+    ),
     "clustering": tiny(model__kind="clustering", model__clusters=4),
     "dimension-reduction": tiny(model__kind="dimension-reduction", labelled_batch_size=31),
     "autoencoder": tiny(model__kind="autoencoder"),

@@ -361,6 +361,7 @@ def test_settings_that_are_no_group_are_refused() -> None:
     refused(lambda: from_dict(Config, [1, 2]), "expected a group of keys, got [1, 2]")
 
 
+STILL = ("weight", "information", "balance", "rotation", "shift", "shear")
 PHASES = ("reconstruction", "discriminator", "generator", "classification", "consistency", "other")
 NUMBERS = (math.nan, math.inf, -math.inf)
 RANGES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
@@ -411,7 +412,7 @@ RANGES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
         f"adversarial.{name}": ((0.0, 1e9), (-1e-9, *NUMBERS))
         for name in ("weight", "final_weight", "input_noise", "gradient_penalty")
     },
-    **{f"consistency.{name}": ((0.0, 1e9), (-1e-9, *NUMBERS)) for name in ("weight", "rotation", "shift", "shear")},
+    **{f"consistency.{name}": ((0.0, 1e9), (-1e-9, *NUMBERS)) for name in STILL},
     **{f"consistency.{name}": ((0.0, 0.99), (-0.1, 1.0, *NUMBERS)) for name in ("confidence", "zoom", "stretch")},
     "consistency.radius": ((1e-9, 1e9), (0.0, *NUMBERS)),
     **{
@@ -493,6 +494,12 @@ CASES: dict[str, dict[str, Any]] = {
     "clustering": {"model.kind": "clustering", "model.clusters": 4},
     "semi-supervised-moved": {"model.kind": "semi-supervised", "consistency.kind": "moved"},
     "clustering-adversarial": {"model.kind": "clustering", "model.clusters": 4, "consistency.kind": "adversarial"},
+    "clustering-informed": {
+        "model.kind": "clustering",
+        "model.clusters": 4,
+        "consistency.kind": "both",
+        "consistency.information": 0.1,
+    },
     "dimension-reduction": {"model.kind": "dimension-reduction"},
     "dimension-reduction-clusters": {"model.kind": "dimension-reduction", "model.clusters": 4},
     "dimension-reduction-free": {"model.kind": "dimension-reduction", "heads.weight": 0.0},

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import entropy
 from torch import Tensor, nn
 
 from aae.config import Config, Consistency, DataSpec, Model, check, replace
@@ -155,6 +156,53 @@ def test_the_row_itself_is_the_target_and_a_class_that_never_changes_costs_nothi
     assert phase.losses(Batch(shown, generator(), target=clean))["consistency"].isfinite()
 
 
+@given(st.integers(2, 6), st.integers(0, 1000), st.floats(0, 5))
+@settings(deadline=None, max_examples=20)
+def test_what_classes_are_short_of_is_made_of_two_entropies(classes: int, seed: int, balance: float) -> None:
+    p = torch.softmax(2 * torch.randn(40, classes, generator=generator(seed), dtype=torch.float64), 1)
+    expected = entropy(p.numpy(), axis=1).mean() + balance * (math.log(classes) - entropy(p.numpy().mean(0)))
+    found = consistency.short_of_information(p, balance).item()
+    assert found == pytest.approx(expected, abs=1e-9)
+    assert found >= 0
+
+
+def test_sure_and_equally_frequent_classes_are_short_of_nothing() -> None:
+    every = torch.eye(4).repeat(5, 1).requires_grad_()
+    found = consistency.short_of_information(every, 4.0)
+    assert found.item() == pytest.approx(0, abs=1e-6)
+    found.backward()
+    assert every.grad is not None
+    assert every.grad.isfinite().all()
+    one, unsure = torch.eye(4)[:1].repeat(20, 1), torch.full((20, 4), 0.25)
+    assert consistency.short_of_information(one, 4.0).item() == pytest.approx(4 * math.log(4), abs=1e-6)
+    assert consistency.short_of_information(unsure, 4.0).item() == pytest.approx(math.log(4), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["moved", "adversarial", "both"])
+def test_training_for_information_splits_rows_that_one_class_for_all_would_satisfy(kind: str) -> None:
+    """Two kinds of row, and a network that begins with one class for both."""
+    spec = replace_classes(IMAGES)
+    config = Config(consistency=Consistency(kind, information=0.1, radius=0.5))  # type: ignore[arg-type]
+    rows = torch.rand(60, 48, generator=generator()) * 0.1
+    rows[:30, :16] += 0.8
+    rows[30:, 32:] += 0.8
+    torch.manual_seed(0)
+    network = nn.Linear(48, 2)
+    with torch.no_grad():
+        network.bias[0] = 3.0
+    (phase,) = consistency.phase(Encoder(network), 2, config, spec)
+    optimizer, draws = torch.optim.Adam(network.parameters(), 0.02), generator(1)
+    for _ in range(300):
+        optimizer.zero_grad()
+        losses = phase.losses(Batch(rows, draws))
+        phase.total(losses, 0.0).backward()
+        optimizer.step()
+    assert losses["information"].item() < 0.2
+    chosen = network(rows).argmax(1)
+    assert chosen[:30].unique().numel() == chosen[30:].unique().numel() == 1
+    assert chosen[0] != chosen[30]
+
+
 def test_what_cannot_be_done_is_refused() -> None:
     with pytest.raises(ConfigError, match="moved moves pictures, and vectors has rows of shape"):
         made("moved", replace_classes(VECTORS))
@@ -164,3 +212,5 @@ def test_what_cannot_be_done_is_refused() -> None:
         check(
             Config(model=Model("clustering", clusters=3), consistency=Consistency("adversarial", rotation=3.0)),
         )
+    with pytest.raises(ConfigError, match=r"consistency.information = 0 does not use it"):
+        check(Config(model=Model("clustering", clusters=3), consistency=Consistency("adversarial", balance=2.0)))

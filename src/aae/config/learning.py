@@ -45,11 +45,15 @@ class Reconstruction:
 class Consistency:
     """What keeps the class of a row the same under changes that do not matter (models with a class head)."""
 
-    kind: Literal["none", "moved", "adversarial"] = "none"
+    kind: Literal["none", "moved", "adversarial", "both"] = "none"
     """`moved`: pictures turned, shifted and zoomed a little; `adversarial`: rows changed in the direction that
-    changes their class most, for data of any kind."""
+    changes their class most, for data of any kind; `both`: each row in the one way and in the other."""
     weight: float = 1.0
     """Factor on the divergence between the class of a row and that of the row changed."""
+    information: float = 0.0
+    """Factor on what the classes are short of being sure of each row and equally frequent (0: neither is asked for)."""
+    balance: float = 4.0
+    """How much more it counts that classes are equally frequent than that they are sure."""
     confidence: float = 0.0
     """Rows whose likeliest class has a lower probability are passed over (0 to below 1)."""
     rotation: float = 15.0
@@ -66,7 +70,7 @@ class Consistency:
     """Length of the adversarial change, in scaled units."""
 
     def __post_init__(self) -> None:
-        for name in ("weight", "rotation", "shift", "shear"):
+        for name in ("weight", "information", "balance", "rotation", "shift", "shear"):
             value = getattr(self, name)
             require(0 <= value < math.inf, f"{name} must be 0 or more and finite, got {value}")
         for name in ("confidence", "zoom", "stretch"):

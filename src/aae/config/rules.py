@@ -186,7 +186,7 @@ def _unused_by_labels(config: Config) -> dict[str, str]:
 
 
 def _unused_by_consistency(config: Config) -> dict[str, str]:
-    chosen = config.consistency.kind
+    chosen, told = config.consistency.kind, config.consistency.information > 0
     if config.model.kind not in WITH_CLASSES:
         return dict.fromkeys(
             ("consistency", "optimizer.consistency"), f"model.kind = {config.model.kind} has no classes"
@@ -198,10 +198,14 @@ def _unused_by_consistency(config: Config) -> dict[str, str]:
             "kind",
             "weight",
             "confidence",
-            *(("radius",) if chosen == "adversarial" else ("rotation", "shift", "zoom", "shear", "stretch")),
+            *(("information", "balance") if told else ("information",)),
+            *(("radius",) if chosen in ("adversarial", "both") else ()),
+            *(("rotation", "shift", "zoom", "shear", "stretch") if chosen in ("moved", "both") else ()),
         )
     others = (f.name for f in dataclasses.fields(Consistency) if f.name not in used)
     reasons = dict.fromkeys((f"consistency.{name}" for name in others), f"consistency.kind = {chosen} does not use it")
+    if not told and chosen != "none":
+        reasons["consistency.balance"] = "consistency.information = 0 does not use it"
     return reasons | ({"optimizer.consistency": "consistency.kind is none"} if chosen == "none" else {})
 
 

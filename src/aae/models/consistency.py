@@ -3,13 +3,14 @@
 The paper shapes the class head by the adversarial game and by a few labels. Neither says which rows belong together,
 so two writings of one digit may end in different classes. Here each row is also shown a second time, changed, and its
 class is to stay: Miyato et al. 2018 ("Virtual Adversarial Training") change it in the direction that changes the class
-most, Sohn et al. 2020 ("FixMatch") by small movements of the picture.
+most, Sohn et al. 2020 ("FixMatch") by small movements of the picture. That one class for all rows would stay as well is
+no danger where classes are also to tell of the rows (Hu et al. 2017, "Information Maximizing Self-Augmented Training").
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -34,9 +35,9 @@ def phase(encoder: Encoder, classes: int, config: Config, spec: DataSpec) -> tup
     chosen = config.consistency
     if chosen.kind == "none":
         return ()
-    if chosen.kind == "moved" and not spec.is_image:
+    if chosen.kind in ("moved", "both") and not spec.is_image:
         raise ConfigError(
-            f"consistency.kind = moved moves pictures, and {spec.name} has rows of shape {spec.shape}; "
+            f"consistency.kind = {chosen.kind} moves pictures, and {spec.name} has rows of shape {spec.shape}; "
             "set consistency.kind to adversarial, or data.layout to images"
         )
 
@@ -46,18 +47,40 @@ def phase(encoder: Encoder, classes: int, config: Config, spec: DataSpec) -> tup
 
     def losses(batch: Batch) -> Losses:
         x = batch.x if batch.target is None else batch.target
-        with torch.no_grad():
-            target = logits(x).softmax(1)
-        if chosen.kind == "moved":
-            changed = moved(x.view(-1, *spec.shape), chosen, batch.generator, batch.share).flatten(1)
-            changed = spoilt(changed, config.corruption, batch)  # as the encoder sees rows in every other phase
-        else:
-            changed = x + most_changing(logits, x, target, chosen.radius, batch)
-        divergence = F.kl_div(logits(changed).log_softmax(1), target, reduction="none").sum(1)
+        informed = chosen.information > 0
+        with torch.set_grad_enabled(informed):
+            here = logits(x)
+        target = here.detach().softmax(1)
         sure = target.amax(1) >= chosen.confidence
-        return {"consistency": (divergence * sure).mean()}
+        divergence = x.new_zeros(())
+        for changed in changes(x, target, batch):
+            apart = F.kl_div(logits(changed).log_softmax(1), target, reduction="none").sum(1)
+            divergence = divergence + (apart * sure).mean()
+        found = {"consistency": divergence}
+        if informed:
+            found["information"] = short_of_information(batch.gathered(here.softmax(1)), chosen.balance)
+        return found
 
-    return (Phase("consistency", ("encoder",), losses, {"consistency": chosen.weight}),)
+    def changes(x: Tensor, target: Tensor, batch: Batch) -> Iterator[Tensor]:
+        if chosen.kind in ("moved", "both"):
+            turned = moved(x.view(-1, *spec.shape), chosen, batch.generator, batch.share).flatten(1)
+            yield spoilt(turned, config.corruption, batch)  # as the encoder sees rows in every other phase
+        if chosen.kind in ("adversarial", "both"):
+            yield x + most_changing(logits, x, target, chosen.radius, batch)
+
+    weights = {"consistency": chosen.weight, "information": chosen.information}
+    return (Phase("consistency", ("encoder",), losses, weights),)
+
+
+def short_of_information(probabilities: Tensor, balance: float) -> Tensor:
+    """H(y | x) + balance * (log(classes) - H(y)), nats: 0 for classes that are sure of each row and equally frequent.
+
+    probabilities: [batch, classes]. H(y | x) is the mean entropy of a row's class, H(y) that of the mean over the rows;
+    what the classes tell of the rows is H(y) - H(y | x) (Hu et al. 2017, equations 2 and 7, where `balance` is mu).
+    """
+    p = probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny)  # 0 log 0 is 0, with a gradient
+    unsure, whole = -(p * p.log()).sum(1).mean(), p.mean(0)
+    return unsure + balance * (math.log(p.shape[1]) + (whole * whole.log()).sum())
 
 
 def moved(images: Tensor, chosen: Consistency, generator: torch.Generator, share: Share | None = None) -> Tensor:
