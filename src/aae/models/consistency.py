@@ -10,7 +10,7 @@ no danger where classes are also to tell of the rows (Hu et al. 2017, "Informati
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -45,28 +45,30 @@ def phase(encoder: Encoder, classes: int, config: Config, spec: DataSpec) -> tup
         with gathering(()):  # running statistics are those of the rows themselves
             return wide(encoder(x)[:, :classes])
 
+    moves, worst = chosen.kind in ("moved", "both"), chosen.kind in ("adversarial", "both")
+
     def losses(batch: Batch) -> Losses:
         x = batch.x if batch.target is None else batch.target
-        informed = chosen.information > 0
-        with torch.set_grad_enabled(informed):
-            here = logits(x)
+        shown = []
+        if moves:
+            turned = moved(x.view(-1, *spec.shape), chosen, batch.generator, batch.share).flatten(1)
+            shown.append(spoilt(turned, config.corruption, batch))  # as the encoder sees rows in every other phase
+        if chosen.information > 0:
+            # in one pass, so that batch normalisation takes a row and the row moved by the same measure
+            here, *there = logits(torch.cat([x, *shown])).split(len(x))
+        else:
+            with torch.no_grad():
+                here = logits(x)
+            there = [logits(rows) for rows in shown]
         target = here.detach().softmax(1)
+        if worst:
+            there.append(logits(x + most_changing(logits, x, target, chosen.radius, batch)))
         sure = target.amax(1) >= chosen.confidence
-        divergence = x.new_zeros(())
-        for changed in changes(x, target, batch):
-            apart = F.kl_div(logits(changed).log_softmax(1), target, reduction="none").sum(1)
-            divergence = divergence + (apart * sure).mean()
-        found = {"consistency": divergence}
-        if informed:
+        apart = [F.kl_div(each.log_softmax(1), target, reduction="none").sum(1) for each in there]
+        found = {"consistency": sum(((each * sure).mean() for each in apart), x.new_zeros(()))}
+        if chosen.information > 0:
             found["information"] = short_of_information(batch.gathered(here.softmax(1)), chosen.balance)
         return found
-
-    def changes(x: Tensor, target: Tensor, batch: Batch) -> Iterator[Tensor]:
-        if chosen.kind in ("moved", "both"):
-            turned = moved(x.view(-1, *spec.shape), chosen, batch.generator, batch.share).flatten(1)
-            yield spoilt(turned, config.corruption, batch)  # as the encoder sees rows in every other phase
-        if chosen.kind in ("adversarial", "both"):
-            yield x + most_changing(logits, x, target, chosen.radius, batch)
 
     weights = {"consistency": chosen.weight, "information": chosen.information}
     return (Phase("consistency", ("encoder",), losses, weights),)

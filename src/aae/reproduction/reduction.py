@@ -10,7 +10,7 @@ from aae import plots, recipes
 from aae.config import Config
 from aae.evaluation import data_of, rows_of
 from aae.figures import class_names
-from aae.reproduction.clustering import HELD_STILL, held_still, shortened
+from aae.reproduction.clustering import HELD_STILL, INFORMED, held_still, shortened
 from aae.reproduction.experiment import RECALLED, TEST_ONCE, Budget, Case, Experiment, Found, Measure, Picture
 from aae.reproduction.pictures import error_curves
 
@@ -104,10 +104,11 @@ FIGURE_10 = Experiment(
         RECALLED,
         HELD_STILL.format(
             "class or cluster",
-            "turned, shifted and zoomed (with labels also slanted and stretched)",
+            "turned, shifted, zoomed, slanted and stretched a little (and clusters while it is changed in the "
+            "direction that changes its cluster most)",
             "mnist-2d-reduction-100-moved and so on",
         ),
-        "Rows held still with labels have discriminators of 256 units.",
+        f"Rows held still have discriminators of 256 units. Without labels: {INFORMED[0].lower()}{INFORMED[1:]}",
         "Clusters are labelled by the paper's rule: the validation row with the highest probability of a cluster "
         "labels all of it. With the quick budget, and in the row that is ours, their layers have 1,000 units, not "
         f"3,000. 50,000 training and 10,000 validation rows. {TEST_ONCE}",
