@@ -121,10 +121,11 @@ def test_there_and_back(trained: aae.Run, digits: Dataset, stand_in: StandIn, ap
 
 
 def test_a_repository_that_is_not_there_or_damaged(trained: aae.Run, stand_in: StandIn, api: Any) -> None:
-    with pytest.raises(hub.HubError, match="cannot fetch no/such"):
+    with pytest.raises(hub.HubError, match="there is no folder no/such, and it cannot be fetched"):
         aae.Run.from_hub("no/such", api=api)
-    with pytest.raises(hub.HubError, match="there is no folder /no/such"):
-        aae.Run.from_hub("/no/such", api=api)
+    for path in ("/no/such", "no/such/run", "./such"):
+        with pytest.raises(hub.HubError, match=f"there is no folder {path}; give one"):
+            aae.Run.from_hub(path, api=api)
     trained.push_to_hub("somebody/digits", api=api)
     name = next(n for n in stand_in.files if n.endswith("/weights.safetensors"))
     stand_in.files[name] = stand_in.files[name][:-8]

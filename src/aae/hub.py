@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from aae.storage import make_folders, write_atomic, write_json
 
 PATTERNS = ("*.json", "*.safetensors", "*.npz", "*.csv", "*.md", "*.png")
 """What is fetched: data without code. Whatever else a repository holds stays there."""
+NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
+"""What may name a repository: user/name, or the name alone."""
 
 
 class HubError(AAEError):
@@ -97,11 +100,11 @@ def pull(
     with tempfile.TemporaryDirectory() as parent:
         if Path(repo).is_dir():
             fetched = Path(repo)
-        elif repo.startswith(("/", ".", "~")):  # no name of a repository does
+        elif not NAME.fullmatch(repo):
             raise HubError(f"there is no folder {repo}; give one that holds a run, or a repository as user/name")
         else:
             fetched, library = Path(parent) / "fetched", _library()
-            with _speaking(f"cannot fetch {repo}"):
+            with _speaking(f"there is no folder {repo}, and it cannot be fetched as a repository"):
                 api = library.HfApi(token=token) if api is None else api
                 api.snapshot_download(repo, revision=revision, local_dir=fetched, allow_patterns=list(PATTERNS))
         memory = MemoryRun.of(RunDirectory.open(fetched))
