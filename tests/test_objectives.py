@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import entropy
 from torch import Tensor
 
 from aae import objectives
@@ -272,3 +273,27 @@ def test_a_straight_discriminator_is_penalised_by_its_slope_alone() -> None:
     z = tensor(8, 3).requires_grad_()
     slope = torch.tensor([3.0, 0.0, -4.0], dtype=torch.float64)
     assert objectives.gradient_penalty(z @ slope + 7, z).item() == pytest.approx(0.5 * 25)
+
+
+@given(st.integers(2, 6), st.integers(0, 1000), st.floats(0, 5))
+@settings(deadline=None, max_examples=20)
+def test_the_loss_of_mutual_information_is_made_of_two_entropies(classes: int, seed: int, balance: float) -> None:
+    p = torch.softmax(
+        2 * torch.randn(40, classes, generator=torch.Generator().manual_seed(seed), dtype=torch.float64), 1
+    )
+    expected = entropy(p.numpy(), axis=1).mean() + balance * (math.log(classes) - entropy(p.numpy().mean(0)))
+    found = objectives.mutual_information_loss(p, balance).item()
+    assert found == pytest.approx(expected, abs=1e-9)
+    assert found >= 0
+
+
+def test_sure_and_equally_frequent_classes_cost_nothing() -> None:
+    every = torch.eye(4).repeat(5, 1).requires_grad_()
+    found = objectives.mutual_information_loss(every, 4.0)
+    assert found.item() == pytest.approx(0, abs=1e-6)
+    found.backward()
+    assert every.grad is not None
+    assert every.grad.isfinite().all()
+    one, unsure = torch.eye(4)[:1].repeat(20, 1), torch.full((20, 4), 0.25)
+    assert objectives.mutual_information_loss(one, 4.0).item() == pytest.approx(4 * math.log(4), abs=1e-6)
+    assert objectives.mutual_information_loss(unsure, 4.0).item() == pytest.approx(math.log(4), abs=1e-6)

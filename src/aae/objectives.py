@@ -167,6 +167,19 @@ def kernel_distance(codes: Tensor, samples: Tensor, width: float) -> Tensor:
         return own - 2 * kernel(z, p).mean()
 
 
+def mutual_information_loss(probabilities: Tensor, balance: float) -> Tensor:
+    """H(y | x) + balance * (log(classes) - H(y)), nats: 0 for classes that are sure of each row and equally frequent.
+
+    probabilities: [batch, classes] of each row's class. H(y | x) is the mean over the batch of the entropy of a row's
+    class, H(y) the entropy of the mean over the batch. With balance 1 this is a constant less the mutual information of
+    rows and classes, H(y) - H(y | x) (Hu et al. 2017, "Learning Discrete Representations via Information Maximizing
+    Self-Augmented Training", equations 2 and 7, where `balance` is mu).
+    """
+    p = probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny)  # 0 log 0 is 0, with a gradient
+    unsure, whole = -(p * p.log()).sum(1).mean(), p.mean(0)
+    return unsure + balance * (math.log(p.shape[1]) + (whole * whole.log()).sum())
+
+
 def head_separation(heads: Tensor, distance: float) -> Tensor:
     """Sum over the pairs of `heads` [classes, latent] of max(0, distance - |head_i - head_j|), in code units.
 

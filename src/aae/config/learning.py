@@ -51,9 +51,10 @@ class Consistency:
     weight: float = 1.0
     """Factor on the divergence between the class of a row and that of the row changed."""
     information: float = 0.0
-    """Factor on what the classes are short of being sure of each row and equally frequent (0: neither is asked for)."""
+    """Factor on H(y | x) + balance * (log(classes) - H(y)): classes are to be sure of each row and equally frequent
+    (0: off)."""
     balance: float = 4.0
-    """How much more it counts that classes are equally frequent than that they are sure."""
+    """How much more it counts that classes are equally frequent than that they are sure of each row."""
     confidence: float = 0.0
     """Rows whose likeliest class has a lower probability are passed over (0 to below 1)."""
     rotation: float = 15.0

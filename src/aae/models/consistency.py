@@ -3,8 +3,9 @@
 The paper shapes the class head by the adversarial game and by a few labels. Neither says which rows belong together,
 so two writings of one digit may end in different classes. Here each row is also shown a second time, changed, and its
 class is to stay: Miyato et al. 2018 ("Virtual Adversarial Training") change it in the direction that changes the class
-most, Sohn et al. 2020 ("FixMatch") by small movements of the picture. That one class for all rows would stay as well is
-no danger where classes are also to tell of the rows (Hu et al. 2017, "Information Maximizing Self-Augmented Training").
+most, Sohn et al. 2020 ("FixMatch") by small movements of the picture. One class for all rows would stay as well; the
+mutual information of rows and classes keeps training from that (Hu et al. 2017, "Information Maximizing Self-Augmented
+Training").
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from aae.distributed import Share
 from aae.errors import ConfigError
 from aae.networks import Encoder
 from aae.normalization import gathering
-from aae.objectives import wide
+from aae.objectives import mutual_information_loss, wide
 from aae.phases import Batch, Losses, Phase
 
 PROBE = 1.0
@@ -67,22 +68,11 @@ def phase(encoder: Encoder, classes: int, config: Config, spec: DataSpec) -> tup
         apart = [F.kl_div(each.log_softmax(1), target, reduction="none").sum(1) for each in there]
         found = {"consistency": sum(((each * sure).mean() for each in apart), x.new_zeros(()))}
         if chosen.information > 0:
-            found["information"] = short_of_information(batch.gathered(here.softmax(1)), chosen.balance)
+            found["information"] = mutual_information_loss(batch.gathered(here.softmax(1)), chosen.balance)
         return found
 
     weights = {"consistency": chosen.weight, "information": chosen.information}
     return (Phase("consistency", ("encoder",), losses, weights),)
-
-
-def short_of_information(probabilities: Tensor, balance: float) -> Tensor:
-    """H(y | x) + balance * (log(classes) - H(y)), nats: 0 for classes that are sure of each row and equally frequent.
-
-    probabilities: [batch, classes]. H(y | x) is the mean entropy of a row's class, H(y) that of the mean over the rows;
-    what the classes tell of the rows is H(y) - H(y | x) (Hu et al. 2017, equations 2 and 7, where `balance` is mu).
-    """
-    p = probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny)  # 0 log 0 is 0, with a gradient
-    unsure, whole = -(p * p.log()).sum(1).mean(), p.mean(0)
-    return unsure + balance * (math.log(p.shape[1]) + (whole * whole.log()).sum())
 
 
 def moved(images: Tensor, chosen: Consistency, generator: torch.Generator, share: Share | None = None) -> Tensor:
