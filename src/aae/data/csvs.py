@@ -29,7 +29,7 @@ SEPARATORS = ",;\t|"
 _LEADING_ZERO = re.compile(r"[+-]?0\d")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?")
 _COMMA = re.compile(r"[+-]?\d+(,\d+)?")
-_QUOTED = re.compile(r'"[^"]*"([,;\t|]"[^"]*")*')
+_QUOTED = re.compile(r'"([^"]|"")*"([,;\t|]"([^"]|"")*")*')
 
 
 def read_csv(path: Path) -> tuple[Table, list[str]]:

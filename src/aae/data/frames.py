@@ -187,36 +187,66 @@ def to_polars(source: Table) -> Any:
 
 
 def with_columns(frame: Any, source: Table) -> Any:
-    """A copy of `frame` with the columns of a Table in the place of its own, in the types of these if they fit."""
+    """A copy of `frame` with the columns of a Table in the place of its own, in the types of these if they fit.
+
+    Times and objects that are known stay what they are in `frame`: a Table holds them without nanoseconds, zone and
+    class.
+    """
     if _library(frame) == "polars":
         new = to_polars(source)
-        return frame.with_columns([_as_polars(new[name], frame[name].dtype) for name in source.names])
+        return frame.with_columns([_as_polars(new[name], frame[name]) for name in source.names])
     if _library(frame) == "pyarrow":
         new = to_arrow(source)
         for i, name in enumerate(frame.column_names):
             if name in source.columns:
-                frame = frame.set_column(i, name, new.column(name))
+                frame = frame.set_column(i, name, _as_arrow(new.column(name), frame.column(i)))
         return frame
     new, out = to_pandas(source), frame.copy()
     for i, name in enumerate(map(str, frame.columns)):
         if name in source.columns:
-            out.isetitem(i, _as_pandas(new[name], frame.dtypes.iloc[i]).array)
+            out.isetitem(i, _as_pandas(new[name], frame.iloc[:, i]).array)
     return out
 
 
-def _as_polars(series: Any, dtype: Any) -> Any:
-    zone = getattr(dtype, "time_zone", None)
+def _as_polars(series: Any, before: Any) -> Any:
+    zone, dtype = getattr(before.dtype, "time_zone", None), before.dtype
     if zone is not None:
-        return series.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+        # an hour that the clocks leave out in spring is the one after it
+        series, later = (
+            times.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+            for times in (series, series.dt.offset_by("1h"))
+        )
+        series = series.fill_null(later)
     cast = series.cast(dtype, strict=False)
-    return series if cast.null_count() else cast
+    if cast.null_count():
+        return series
+    return before.fill_null(cast) if dtype.is_temporal() else cast
 
 
-def _as_pandas(series: Any, dtype: Any) -> Any:
+def _as_arrow(column: Any, before: Any) -> Any:
+    import pyarrow as pa
+    from pyarrow import compute
+
+    kind, times = before.type, pa.types.is_temporal(before.type)
+    try:
+        if pa.types.is_timestamp(kind) and kind.tz is not None:
+            column = compute.assume_timezone(column, kind.tz, ambiguous="earliest", nonexistent="latest")
+        cast = column.cast(kind, safe=not times)
+    except pa.ArrowException:
+        return column
+    return compute.coalesce(before, cast) if times else cast
+
+
+def _as_pandas(series: Any, before: Any) -> Any:
+    dtype, known = before.dtype, before.notna().to_numpy()
     if getattr(dtype, "tz", None) is not None:
-        return series.dt.tz_localize(dtype.tz, ambiguous=True, nonexistent="shift_forward")
+        series = series.dt.tz_localize(dtype.tz, ambiguous=True, nonexistent="shift_forward")
+    elif dtype.kind == "O" and series.dtype.kind == "M" and not isinstance(next(iter(before[known]), None), datetime):
+        series = series.dt.date
     try:
         cast = series.astype(dtype)
     except (TypeError, ValueError):
         return series
-    return series if cast.isna().any() else cast
+    if cast.isna().any():
+        return series
+    return before.where(known, cast.array) if dtype.kind in "MO" else cast
