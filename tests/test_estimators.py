@@ -305,7 +305,7 @@ def test_settings_that_cannot_be_are_refused_by_name(table: np.ndarray) -> None:
         ({"hidden": (8, 0)}, "hidden must be"),
         ({"epochs": 1.5}, "epochs must be a whole number"),
         ({"batch_size": 0}, "batch_size must be"),
-        ({"prior": "banana"}, "kind must be one of"),
+        ({"prior": "banana"}, "prior must be one of"),
         ({"prior": 3}, "prior must be a name"),
         ({"learning_rate": -1.0}, "learning_rate must be above 0"),
         ({"validation_fraction": 0.9}, "validation_fraction must lie in"),
@@ -313,6 +313,11 @@ def test_settings_that_cannot_be_are_refused_by_name(table: np.ndarray) -> None:
         ({"settings": {"epochs": 3}}, "has a parameter of its own: epochs"),
         ({"settings": {"adversarial.wait": 3}}, "is no setting"),
         ({"random_state": "seed"}, "seed"),
+        (
+            {"prior": "swiss-roll", "n_components": 3},
+            r"prior = swiss-roll is a shape in the plane; set n_components to 2",
+        ),
+        ({"prior": "torus", "n_components": 3}, "n_components must be even"),
     ):
         with pytest.raises(ValueError, match=words):
             aae.AAE(**parameters).fit(table)

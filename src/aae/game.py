@@ -89,8 +89,8 @@ class Game:
             parameters = parameters_of(model, phase)
             if not parameters:
                 raise ConfigError(
-                    f"the {phase.name} phase has nothing to train: every parameter of {', '.join(phase.updates)} is "
-                    "frozen (requires_grad is False); leave some of them to be trained"
+                    f"the {phase.name} phase has nothing to train: no parameter of {', '.join(phase.updates)} requires "
+                    "a gradient; leave some of them to be trained"
                 )
             if group is not None and config.shard_optimizers:
                 return Sharded(group, parameters, lambda parts: make_optimizer(config.optimizer.of(phase.name), parts))

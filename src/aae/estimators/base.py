@@ -24,7 +24,7 @@ from aae.data.dataset import fingerprint
 from aae.diagnosis import LASTING
 from aae.errors import ConfigError
 from aae.estimators.inputs import checked
-from aae.estimators.settings import configure, number, settings_of
+from aae.estimators.settings import configure, number, parameter_names, settings_of
 from aae.estimators.stored import read_estimator, write_estimator
 from aae.inference import Run
 from aae.progress import Console
@@ -146,6 +146,7 @@ class Estimator(BaseEstimator):
         order = np.random.Generator(np.random.PCG64(seed)).permutation(rows).astype(np.int64)
         return Splits(order[held:], order[:held], order[:0])
 
+    @parameter_names()
     def _train(
         self,
         x: Array,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,6 +47,19 @@ PARAMETERS = {
     "data.validation": "validation_fraction",
 }
 """Settings that have a parameter of their own, which `settings` may not set a second time."""
+
+
+@contextlib.contextmanager
+def parameter_names() -> Iterator[None]:
+    """Errors that name a setting of a run name the parameter that sets it: n_components, and not model.latent."""
+    try:
+        yield
+    except ConfigError as error:
+        said = str(error)
+        for setting, parameter in PARAMETERS.items():
+            if "." in setting and parameter.isidentifier():
+                said = re.sub(rf"(?<![\w.'\"]){re.escape(setting)}(?!\w)", parameter, said)
+        raise ConfigError(said) from None
 
 
 class Sizes(NamedTuple):
