@@ -195,6 +195,7 @@ def cells_file(path: Path, compressed: bool = True) -> np.ndarray:
             file["X"] = counts
         kinds = file.create_group("obs").create_group("kind")
         kinds["codes"], kinds["categories"] = np.arange(40, dtype=np.int8) % 3 - 1, np.array([b"B cell", b"T cell"])
+        file.create_group("var")["_index"] = np.array([f"gene {i}".encode() for i in range(12)])
         for name, values in (("batch", np.arange(40) % 3), ("donor", np.array([b"u", b"v", b"u", b"v"] * 10))):
             gaps = file["obs"].create_group(name)
             gaps["values"], gaps["mask"] = values, np.arange(40) % 3 == 0
@@ -222,6 +223,30 @@ def test_annotated_data_and_codes_written_back(compressed: bool, tmp_path: Path)
         assert (load(Data(source=str(path), label=label)).spec.classes) == classes
     with pytest.raises(ConfigError, match="has no column 'sort'; it has batch, donor, kind"):
         load(Data(source=str(path), label="sort"))
+
+
+def test_genes_are_known_by_their_names_whatever_their_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, other, codes = tmp_path / "cells.h5ad", tmp_path / "other.h5ad", tmp_path / "codes.npz"
+    counts = cells_file(path, compressed=False)
+    run = aae.train(tiny(batch_size=16, **{"data.source": str(path)}), tmp_path / "run")
+    assert run.spec.names == tuple(f"gene {i}" for i in range(12))
+    order = np.random.default_rng(1).permutation(13)  # and one more gene, which the run does not know
+
+    def encoded(names: list[str]) -> int:
+        with h5py.File(other, "w") as file:
+            file["X"] = np.hstack([counts, np.ones((40, 1), np.float32)])[:, order]
+            file.create_group("var")["_index"] = np.array([names[i].encode() for i in order])
+        return cli.main(["encode", str(run.path), str(other), "-o", str(codes)])
+
+    genes = [f"gene {i}" for i in range(13)]
+    assert encoded(genes) == 0
+    np.testing.assert_array_equal(np.load(codes)["codes"], run.encode(counts))
+    assert encoded([*genes[:3], "unknown", *genes[4:]]) == 3
+    assert "other.h5ad: has no values of 'gene 3' (1 of 12 names" in capsys.readouterr().err
+    assert encoded([*genes[:12], "gene 0"]) == 3
+    assert "two values of a row have the name 'gene 0'" in capsys.readouterr().err
 
 
 def test_sparse_matrices_in_files_and_in_memory(tmp_path: Path) -> None:

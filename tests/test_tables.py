@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
+import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from aae.columns import Places
 from aae.config import Config, Data, DataSpec, from_dict, plain, replace
 from aae.data import Dataset, Scaling, dataset, load, read, rows
 from aae.data.csvs import read_csv, written
-from aae.data.frames import from_frame, to_pandas, to_polars
+from aae.data.frames import from_frame, to_pandas, to_polars, with_columns
 from aae.data.table_scaling import drawn_between
 from aae.data.tables import Cells, Table, untyped
 from aae.errors import AAEError, ConfigError, DataError
@@ -30,7 +32,7 @@ from aae.objectives import per_row
 
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
-pytest.importorskip("pyarrow")
+pa = pytest.importorskip("pyarrow")
 
 HEADER = ["age", "income", "owner", "town", "since", "code", "class"]
 
@@ -200,10 +202,31 @@ def test_gaps_are_filled_and_nothing_else_changes(table_file: Path, table_run: a
             assert filled[name][known].astype(str).tolist() == gaps[name][known].astype(str).tolist()
 
 
-def test_frames_of_any_column_are_taken_where_these_are_left_out() -> None:
-    import datetime
-    from decimal import Decimal
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_known_times_stay_to_the_nanosecond_and_the_hour_that_comes_twice(library: str) -> None:
+    twice = pd.to_datetime(["2024-10-27 00:30:00.123456789", "2024-10-27 01:30", None], utc=True, format="ISO8601")
+    before = pd.DataFrame({"t": twice.tz_convert("Europe/Berlin"), "n": pd.array([2**60 + 1, 2, None], "Int64")})
+    before["day"] = [datetime.date(2020, 1, 1), None, datetime.date(2020, 1, 3)]
+    skipped = np.array(["2024-03-31T02:30"] * 3, "datetime64[us]")  # a time that was on no clock
+    new = {"t": skipped, "n": np.full(3, 7), "day": skipped.astype("datetime64[D]")}
+    gaps = {"pandas": before, "polars": pl.from_pandas(before), "pyarrow": pa.Table.from_pandas(before)}[library]
+    full = from_frame(gaps, "gaps").filled(Table({name: Cells.of(values) for name, values in new.items()}))
+    filled = with_columns(gaps, full)
+    assert type(filled) is type(gaps)
+    if library != "pandas":
+        assert filled.schema == gaps.schema
+        filled = filled.to_pandas()
+    for name in ("t", "n"):
+        assert filled[name].iloc[:2].tolist() == before[name].iloc[:2].tolist()
+        assert filled[name].notna().all()
+    assert filled["t"].iloc[2].hour == 3
+    assert filled["n"].iloc[2] == 7
+    assert pd.to_datetime(filled["day"]).dt.strftime("%F").tolist() == ["2020-01-01", "2024-03-31", "2020-01-03"]
+    if library == "pandas":
+        assert all(type(day) is datetime.date for day in filled["day"])
 
+
+def test_frames_of_any_column_are_taken_where_these_are_left_out() -> None:
     n = 20
     frame = pd.DataFrame({"a": np.arange(n) * 0.5, "lists": [[1, 2]] * n, "mixed": [1, "b"] * (n // 2)})
     for name in ("lists", "mixed"):
@@ -237,6 +260,9 @@ def test_parquet_with_a_column_of_lists_that_is_left_out(tmp_path: Path) -> None
     assert load(Data(source=str(path), drop=("v",))).spec.dtype == "table"
     assert load(Data(source=str(path), drop=("a", "b"))).spec.shape == (2,)
     assert load(Data(source=str(path), columns=("v",), label="b")).spec.classes == ("0", "1", "2")
+    for option in ({"columns": ("v", "typo")}, {"drop": ("a", "typo")}):
+        with pytest.raises(ConfigError, match=r"has no column 'typo'; it has a, b, v"):
+            load(Data(source=str(path), label="b", **option))
 
 
 @pytest.mark.parametrize("index", [False, True])
@@ -245,7 +271,7 @@ def test_names_that_are_numbers_are_no_row(index: bool, tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "pandas.csv", index=index)
     table = read_csv(tmp_path / "pandas.csv")[0]
     assert (len(table), table.names[-3:]) == (20, ("0", "1", "2"))
-    table = Table({str(year): Cells.of(np.arange(5) + year) for year in (2019, 2020)})
+    table = Table({name: Cells.of(np.arange(5)) for name in ("2019", '5" pipe')})
     (tmp_path / "years.csv").write_bytes(written(table))
     again = read_csv(tmp_path / "years.csv")[0]
     assert (len(again), again.names) == (5, table.names)

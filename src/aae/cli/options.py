@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from aae import config
-from aae.config import Config
+from aae.config import Config, DataSpec
 
 if TYPE_CHECKING:
     from aae.data import Dataset
@@ -93,14 +93,18 @@ def condition_of(run: Run, words: tuple[str, ...]) -> dict[str, Any] | None:
 
 
 @contextlib.contextmanager
-def rows_of(source: str, data_dir: str | None, layout: Layout, settings: Config) -> Iterator[Any]:
-    """The rows on the line; a run that cannot take them calls them by their file within the `with`."""
+def rows_of(source: str, data_dir: str | None, layout: Layout, settings: Config, spec: DataSpec) -> Iterator[Any]:
+    """The rows on the line; a run that cannot take them calls them by their file within the `with`.
+
+    Values that have names come in the order of the run's `spec`.
+    """
     from aae.data import read
     from aae.data.layout import GIVEN
+    from aae.data.sources import in_order
     from aae.errors import DataError
 
     data = config.replace(settings, {"data.directory": data_dir, "data.layout": layout}).data
-    raw = read(source, data, needs_label=False)
+    raw = in_order(read(source, data, needs_label=False), spec.names)
     try:
         yield raw
     except DataError as error:

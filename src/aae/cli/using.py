@@ -50,7 +50,7 @@ def encode(
     annotated = data.lower().endswith(".h5ad")
     check_suffix(out, *((".npz", ".h5ad") if annotated else (".npz",)))
     loaded = run_of(run)
-    with rows_of(data, data_dir, layout, loaded.config) as raw:
+    with rows_of(data, data_dir, layout, loaded.config, loaded.spec) as raw:
         codes = loaded.encode(raw.x)
     if out.suffix.lower() == ".h5ad":
         from aae.data.containers import CODES, write_h5ad
@@ -78,7 +78,7 @@ def reconstruct(run: RunPath, data: DataSource, /, out: Out, data_dir: DataDir =
 
     check_suffix(out, *ROWS)
     loaded = run_of(run)
-    with rows_of(data, data_dir, layout, loaded.config) as raw:
+    with rows_of(data, data_dir, layout, loaded.config, loaded.spec) as raw:
         rows = loaded.reconstruct(raw.x)
     write_rows(out, loaded.spec, {"samples": rows} | labels_of(raw))
     say(f"wrote {len(rows)} reconstructed rows to {out}")
@@ -92,7 +92,7 @@ def impute(run: RunPath, data: DataSource, /, out: Out, layout: Layout = "auto")
 
     check_suffix(out, *TABLES)
     loaded = run_of(run)
-    with rows_of(data, None, layout, config.replace(loaded.config, {"data.label": None})) as raw:
+    with rows_of(data, None, layout, config.replace(loaded.config, {"data.label": None}), loaded.spec) as raw:
         filled = loaded.impute(raw.x)
     write_table(out, loaded.table(filled) if isinstance(filled, np.ndarray) else filled)
     say(f"wrote {len(filled)} rows, their gaps filled, to {out}")
@@ -106,7 +106,7 @@ def predict(
 
     check_suffix(out, ".npz")
     loaded = run_of(run)
-    with rows_of(data, data_dir, layout, loaded.config) as raw:
+    with rows_of(data, data_dir, layout, loaded.config, loaded.spec) as raw:
         probabilities = loaded.predict_proba(raw.x)
     found = {"predicted": probabilities.argmax(1), "probabilities": probabilities}
     write_arrays(out, found | labels_of(raw))
@@ -129,7 +129,7 @@ def restyle(
     loaded = run_of(run)
     if n < 1:
         raise ConfigError(f"-n must be 1 or more, got {n}")
-    with rows_of(data, data_dir, layout, loaded.config) as raw:
+    with rows_of(data, data_dir, layout, loaded.config, loaded.spec) as raw:
         rows = raw.x[:n]
         found = loaded.restyle(rows)
     if out.suffix.lower() == ".npz":

@@ -38,6 +38,8 @@ class DataSpec:
     """Names of the classes that labels 0, 1, ... stand for; None without labels."""
     columns: tuple[Column, ...] = ()
     """The columns of a table; `shape` is their number, and `features` what networks see of them: see aae.columns."""
+    names: tuple[str, ...] = ()
+    """Names of the values of a row, such as genes, where the file has them; of a table see `columns`."""
     conditions: DataSpec | None = None
     """What is known of the conditions that a decoder is told beside a code, a table of their own; None without."""
 
@@ -50,6 +52,7 @@ class DataSpec:
                 f"{name} needs 1 or {self.features} numbers, got {len(values)}",
             )
             require(all(map(math.isfinite, values)), f"{name} must be finite")
+        require(len(self.names) in (0, self.features), f"{len(self.names)} names for {self.features} values of a row")
         require(min(self.scale) > 0, f"scale must be above 0, got {min(self.scale)}")
 
     @property

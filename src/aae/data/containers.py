@@ -82,8 +82,9 @@ def read_hdf5(path: Path) -> tuple[Array, Array | None]:
         return _values(file, data[0], path), _values(file, labels[0], path) if labels else None
 
 
-def read_h5ad(path: Path, label: str | None, needs_label: bool = True) -> tuple[Array, Array | None]:
-    """X of an AnnData file, dense, and the column `label` of its obs, if asked for and there, or needed."""
+def read_h5ad(path: Path, label: str | None, needs_label: bool = True) -> tuple[Array, Array | None, tuple[str, ...]]:
+    """X of an AnnData file, dense [cells, genes]; the column `label` of its obs, if asked for and there, or needed; and
+    the names of the genes, where its var has them."""
     with _opened(path) as file:
         if "X" not in file:
             raise DataError(f"{path}: has no X; expected an AnnData file")
@@ -96,9 +97,26 @@ def read_h5ad(path: Path, label: str | None, needs_label: bool = True) -> tuple[
             x = sparse(parts | {"shape": np.asarray(shape), "format": np.array(kind)}, f"{path}: X")
         else:
             x = _values(file, "X", path)
-        if label is None or not (needs_label or label in file.get("obs", {})):
-            return x, None
-        return x, _obs(file, label, path)
+        labels = None
+        if label is not None and (needs_label or label in file.get("obs", {})):
+            labels = _obs(file, label, path)
+        return x, labels, _genes(file, x.shape[-1], path)
+
+
+def _genes(file: Any, count: int, path: Path) -> tuple[str, ...]:
+    """The index of var; nothing where there is none, or it is of the layout before AnnData 0.7."""
+    var = file.get("var")
+    if not hasattr(var, "keys"):
+        return ()
+    index = str(var.attrs.get("_index", "_index"))
+    if index in var and hasattr(var[index], "keys"):  # of a type that has gaps
+        var, index = var[index], "values"
+    if index not in var:
+        return ()
+    names = tuple(_values(var, index, path).astype(str).tolist())
+    if len(names) != count:
+        raise DataError(f"{path}: is damaged: var names {len(names)} genes, and X has {count} columns")
+    return names
 
 
 def _obs(file: Any, label: str, path: Path) -> Array:

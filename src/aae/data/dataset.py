@@ -88,8 +88,8 @@ def load(config: Data) -> Dataset:
         )
     if config.source == MEMORY:
         raise DataError(
-            "the data was passed in Python and is in no file; pass it again, as in "
-            "run.report(data=aae.data.dataset(X, y))"
+            "the run's data was passed in Python and is in no file; pass it again in Python, as in "
+            "aae.resume(path, data=aae.data.dataset(X, y)) or run.report(data=aae.data.dataset(X, y))"
         )
     raw = read(config.source, config)
     return _prepared(raw, config, split(len(raw.x), raw.own_test, config), f"--data {config.source}", config.source)
@@ -158,7 +158,7 @@ def _prepared(
     if config.condition and isinstance(raw.x, Table):
         if told is not None:
             raise ConfigError(f"{where}: conditions are given, and data.condition names columns; choose one")
-        _known(config.condition, "condition", raw.x, where)
+        _known(config.condition, "condition", raw.x.names, where)
         told = raw.x.take(config.condition)
     if isinstance(raw.x, Table) or config.layout == "table":
         spec, flat, said = _table(raw, config, splits, where)
@@ -197,6 +197,7 @@ def _array(
         channel_axis=layout.channel_axis,
         scaling=fitted.scaling,
         classes=raw.classes,
+        names=raw.names,
     )
     return spec, flat, [*said, *notes(spec, fitted)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +27,7 @@ from aae.data.labels import number_labels
 from aae.data.layout import axes
 from aae.data.mnist import read_mnist
 from aae.data.stores import is_zarr, read_zarr
-from aae.data.tables import Table
+from aae.data.tables import Table, check_names
 from aae.errors import ConfigError, DataError
 
 NAMES = ("digits", "mnist")
@@ -52,6 +53,8 @@ class Raw:
     """Names of the classes 0, 1, ...; None without labels."""
     own_test: int = 0
     """How many rows at the end are the data set's own test rows."""
+    names: tuple[str, ...] = ()
+    """Names of the values of a row, such as genes, where the source has them; a table has its own."""
     limits: tuple[float, float] | None = None
     """Least and largest possible value, where the source says so."""
     notes: tuple[str, ...] = ()
@@ -93,6 +96,25 @@ class Raw:
             return cls(name, table, notes=notes)
         y, classes = number_labels(given, len(table), f"{name}: column {config.label!r}" if config.label else name)
         return cls(name, table, y, classes, notes=notes)
+
+
+def in_order(raw: Raw, names: Sequence[str]) -> Raw:
+    """The rows with the values of these `names`, in this order, whatever the order in the file, as for tables.
+
+    As they are where either side has no names. DataError for a name that is not there, or there more than once.
+    """
+    if not names or not raw.names or raw.names == tuple(names):
+        return raw
+    place = {name: i for i, name in enumerate(raw.names)}
+    if absent := [name for name in names if name not in place]:
+        raise DataError(
+            f"{raw.name}: has no values of {absent[0]!r} ({len(absent)} of {len(names)} names that the run was trained "
+            f"on are not there); its names are {', '.join(raw.names[:6])}{', ...' if len(raw.names) > 6 else ''}"
+        )
+    if len(place) < len(raw.names):
+        double = next(name for i, name in enumerate(raw.names) if place[name] != i)
+        raise DataError(f"{raw.name}: two values of a row have the name {double!r}; rename one")
+    return dataclasses.replace(raw, x=np.asarray(raw.x)[:, [place[name] for name in names]], names=tuple(names))
 
 
 def read(source: str | Path, config: Data | None = None, *, needs_label: bool = True) -> Raw:
@@ -150,8 +172,8 @@ def _file(path: Path, config: Data, needs_label: bool) -> Raw:
     if suffix in HDF5:
         return Raw.of(*read_hdf5(path), path.name)
     if suffix == ".h5ad":
-        array, labels = read_h5ad(path, config.label, needs_label)
-        return dataclasses.replace(Raw.of(array, labels, path.name), used=("label",))
+        array, labels, genes = read_h5ad(path, config.label, needs_label)
+        return dataclasses.replace(Raw.of(array, labels, path.name), names=genes, used=("label",))
     if match := IDX.search(path.name):
         return _idx(path, int(match[1]))
     if suffix not in SUFFIXES:
@@ -200,6 +222,8 @@ def _parquet(path: Path, config: Data, needs_label: bool) -> Raw:
     if config.label is not None and config.label not in found.schema.names and needs_label:
         raise ConfigError(f"--label: {path} has no column {config.label!r}; it has {', '.join(found.schema.names)}")
     label = config.label if config.label in found.schema.names else None
+    for option, names in (("columns", config.columns), ("drop", config.drop)):
+        check_names([name for name in names if name != config.label], option, found.schema.names, path.name)
     return dataclasses.replace(Raw.of(*found.listed(label, left_out), path.name), used=("label", "columns", "drop"))
 
 

@@ -35,7 +35,7 @@ class Cells:
     """The values of one column, as read."""
 
     values: Array
-    """[n] numbers, truth values, datetime64, or text (type str); anything where missing."""
+    """[n] numbers, truth values, datetime64, text (type str), or objects (see `problem`); anything where missing."""
     missing: NDArray[np.bool_]
     dtype: str
     """The type of the column where it came from."""
@@ -190,7 +190,7 @@ def chosen(source: Table, config: Data, where: str) -> Table:
     """The columns to model: those of `config.columns` or all, less `config.drop` and the label."""
     for option, names in (("columns", config.columns), ("drop", config.drop), ("categories", config.categories)):
         # the label is among the columns of the file, and has been taken out of the table
-        check_names([name for name in names if name != config.label], option, source, where)
+        check_names([name for name in names if name != config.label], option, source.names, where)
     kept, left_out = config.columns or source.names, {*config.drop, *config.condition, config.label}
     kept = tuple(name for name in kept if name not in left_out)
     if not kept:
@@ -198,11 +198,11 @@ def chosen(source: Table, config: Data, where: str) -> Table:
     return source.take(kept)
 
 
-def check_names(names: Sequence[str], option: str, source: Table, where: str) -> None:
-    """ConfigError for a name, given by an option, that is no column of the table."""
+def check_names(names: Sequence[str], option: str, known: Sequence[str], where: str) -> None:
+    """ConfigError for a name, given by an option, that is none of the `known` columns."""
     for name in names:
-        if name not in source.names:
-            raise ConfigError(f"--{option}: {where} has no column {name!r}; it has {_list(source.names)}")
+        if name not in known:
+            raise ConfigError(f"--{option}: {where} has no column {name!r}; it has {_list(known)}")
 
 
 def typed(source: Table, config: Data, train: NDArray[np.int64], where: str) -> tuple[Column, ...]:
