@@ -79,6 +79,20 @@ def test_a_folder_with_a_table_a_figure_and_the_settings(tmp_path: Path, monkeyp
 
 
 @pytest.mark.usefixtures("toy")
+def test_rows_that_are_not_asked_for_hold_what_is_finished_in_the_folder(tmp_path: Path) -> None:
+    reproduce("toy", tmp_path, seeds=1, only=("a",))
+    aae.train(EXPERIMENTS["toy"].cases[0].settings(2, "quick"), tmp_path / "a-seed-2")  # seed 1 is not there
+    page = reproduce("toy", tmp_path, seeds=2, only=("b",)).read_text()
+    rows = {line.split(" | ")[0]: line.split(" | ")[3] for line in page.splitlines() if line.startswith("| ")}
+    assert (rows["| first"], rows["| second"]) == ("1", "2")
+    commands = [f"`aae reproduce toy --budget quick --seeds {n} --only {case}`" for n, case in ((1, "a"), (2, "b"))]
+    assert f"Made by {commands[0]}, then {commands[1]}; settings" in page
+    other = reproduce("toy", tmp_path / "other", seeds=1, only=("a",)).parent
+    (other / "a-seed-0").rename(other / "b-seed-0")  # a run of other settings under its name
+    assert "| second | 2.0 |  | 0 |" in reproduce("toy", other, seeds=1, only=("a",)).read_text()
+
+
+@pytest.mark.usefixtures("toy")
 def test_an_interrupted_reproduction_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def sums(run: aae.Run, *_: object) -> dict[str, float]:
         return {"error": float(run.encode(np.ones((1, 8, 8))).sum())}

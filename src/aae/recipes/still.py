@@ -66,9 +66,11 @@ def _few_labels(name: str, base: Config) -> Config:
 
 
 def _few_heads(name: str, base: Config) -> Config:
-    """As with few labels, and classes are to tell of the rows: in a plane of few heads some were left empty without."""
+    """As with few labels, and classes are to tell of the rows: in a plane, a head was left empty without it."""
     still = _few_labels(name, base)
-    return dataclasses.replace(still, consistency=dataclasses.replace(still.consistency, kind="both", information=0.05))
+    return dataclasses.replace(
+        still, batch_size=250, consistency=dataclasses.replace(still.consistency, information=0.5)
+    )
 
 
 def _no_labels(name: str, base: Config) -> Config:

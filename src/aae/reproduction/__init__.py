@@ -52,8 +52,8 @@ def reproduce(
 ) -> Path:
     """Run an experiment of the paper into the folder `out` and return its page, OUT/README.md.
 
-    name: a key of `EXPERIMENTS`. seeds: seeds 0 to seeds - 1. only: the keys of some cases; the others' rows stand
-    empty. listener: given the name of a run, what listens to its training. RunError where a folder holds a run of other
-    settings.
+    name: a key of `EXPERIMENTS`. seeds: seeds 0 to seeds - 1. only: the keys of some cases; the others' rows hold what
+    is finished in `out`, so that cases may have different numbers of seeds. listener: given the name of a run, what
+    listens to its training. RunError where a folder holds a run of other settings.
     """
     return run_all(name, EXPERIMENTS[name], out, seeds, budget, only, listener)

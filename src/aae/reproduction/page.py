@@ -37,10 +37,19 @@ def page(
     lines += [line for note in experiment.notes for line in (note, "")]
     for picture in pictures:
         lines += [f"![{picture.file.removesuffix('.png')}]({picture.file})", "", f"{picture.caption}.", ""]
-    some = "" if len(values) == len(experiment.cases) else " --only " + " ".join(values)
-    command = f"aae reproduce {name} --budget {budget} --seeds {most}{some}"
-    lines += [f"Made by `{command}`; settings: `configuration.json`.", ""]
+    made = ", then ".join(f"`{command}`" for command in _commands(name, experiment, values, budget))
+    lines += [f"Made by {made}; settings: `configuration.json`.", ""]
     return "\n".join(lines)
+
+
+def _commands(name: str, experiment: Experiment, values: dict[str, list[Numbers]], budget: Budget) -> list[str]:
+    """One for each number of seeds that some of the cases have, in one folder."""
+    found = []
+    for seeds in sorted({len(of) for of in values.values()} or {1}):
+        cases = [key for key, of in values.items() if len(of) == seeds]
+        some = "" if len(cases) in (0, len(experiment.cases)) else " --only " + " ".join(cases)
+        found.append(f"aae reproduce {name} --budget {budget} --seeds {seeds}{some}")
+    return found
 
 
 def _over_seeds(measure: Measure, found: Sequence[Numbers], said: bool) -> str:

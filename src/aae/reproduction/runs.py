@@ -7,6 +7,7 @@ one takes over the runs that are finished.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from aae.data import load
 from aae.errors import RunError
 from aae.evaluation import data_of, evaluate
 from aae.inference import Run
-from aae.reproduction.experiment import Budget, Control, Experiment, Found, Numbers
+from aae.reproduction.experiment import Budget, Case, Control, Experiment, Found, Numbers
 from aae.reproduction.page import page
 from aae.storage import make_folders, storing, write_atomic, write_json
 from aae.training import Listener, resume, train
@@ -37,9 +38,8 @@ def run_all(
     """See `aae.reproduction.reproduce`, which finds the experiment by its name."""
     found: Found = {}
     for case in experiment.cases:
-        if only and case.key not in only:
-            continue
-        for seed in range(seeds):
+        asked = not only or case.key in only
+        for seed in range(seeds if asked else _trained(case, out, budget)):
             run_name = f"{case.key}-seed-{seed}"
             heard = listener(run_name) if listener else None
             found.setdefault(case.key, []).append(_run(case.settings(seed, budget), out / run_name, heard))
@@ -54,6 +54,18 @@ def run_all(
         text = page(name, experiment, values, budget, epochs, controls, pictures)
         write_atomic(out / "README.md", text.encode())
     return out / "README.md"
+
+
+def _trained(case: Case, out: Path, budget: Budget) -> int:
+    """How many runs of the case, from seed 0 on, an earlier reproduction has finished in the folder."""
+    for seed in itertools.count():
+        path = out / f"{case.key}-seed-{seed}"
+        if not (path / "MANIFEST.json").exists():
+            return seed
+        run = Run.load(path)
+        if not run.finished or _deciding(run.config) != _deciding(case.settings(seed, budget)):
+            return seed
+    raise AssertionError("there are no more numbers")
 
 
 def _run(config: Config, path: Path, listener: Listener | None) -> Run:
