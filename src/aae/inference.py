@@ -428,8 +428,13 @@ class Run:
         given = self._mapped(x)
         if given is None:
             return self._blocks(network, self._scaled(x))
-        parts = pieces(given, PIECE * given.itemsize // 4, BLOCK)
-        return np.concatenate([self._blocks(network, self._scaled(given[part], part.start)) for part in parts])
+        whole = np.empty(0, np.float32)
+        for part in pieces(given, PIECE * given.itemsize // 4, BLOCK):
+            found = self._blocks(network, self._scaled(given[part], part.start))
+            if not part.start:  # at once, since results kept one by one would lie between the pieces' freed memory
+                whole = np.empty((len(given), *found.shape[1:]), found.dtype)
+            whole[part] = found
+        return whole
 
     def _scaled(self, x: Any, first: int = 0) -> Tensor:
         """Rows as the networks see them. first: the number of the first of them, for what is said of a wrong one."""
