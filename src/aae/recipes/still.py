@@ -1,4 +1,7 @@
-"""Recipes beyond the paper: the class of a picture is to stay while the picture moves a little (docs/classes.md)."""
+"""Recipes beyond the paper: the class of a picture is to stay while it changes in ways that do not matter.
+
+It moves a little; without labels it also changes in the direction that changes its cluster most. See docs/classes.md.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,7 @@ def _few_labels(name: str, base: Config) -> Config:
 
 
 def _few_heads(name: str, base: Config) -> Config:
-    """As with few labels, and classes are to tell of the rows: in a plane, a head was left empty without it."""
+    """As with few labels, and class and row are to have mutual information: without it a head was empty in a plane."""
     still = _few_labels(name, base)
     return dataclasses.replace(
         still, batch_size=250, consistency=dataclasses.replace(still.consistency, information=0.5)
@@ -76,9 +79,10 @@ def _few_heads(name: str, base: Config) -> Config:
 def _no_labels(name: str, base: Config) -> Config:
     """The recipe with one more phase, layers of 1,000 units, discriminators of 256, and rates that fall in a line.
 
-    Rows move, and change in the direction that changes their cluster most, and clusters are to tell of the rows: the
-    game alone mixes classes that look alike, and a phase that only holds clusters still keeps what it finds. Rows are
-    not spoilt, since the phase changes them; a step has more of them, from which the share of a cluster is better told.
+    Rows move, and change in the direction that changes their cluster most, and cluster and row are to have mutual
+    information: the game alone mixes classes that look alike, and a phase that only holds clusters keeps what it finds.
+    Rows are not spoilt, since the phase changes them; a step has more of them, from which the share of a cluster is
+    better told.
     """
     wide, phases = (1000, 1000), base.optimizer
     return dataclasses.replace(

@@ -107,7 +107,7 @@ TABLE_3 = Experiment(
         HELD_STILL.format(
             "cluster",
             "turned, shifted, zoomed, slanted and stretched a little, and changed in the direction that changes its "
-            "cluster most,",
+            "cluster most",
             "mnist-clusters-16-moved and -30-moved",
         ),
         INFORMED,
