@@ -196,6 +196,8 @@ def refused(group: Group) -> dict[str, str]:
 
     attempt("one row", lambda: Game.new(tiny(batch_size=1), data, CPU, group))
     attempt("batch norm", lambda: group.admit(torch.nn.Sequential(torch.nn.BatchNorm1d(3)), 32))
+    mixed = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2).double())
+    attempt("mixed", lambda: group.admit(mixed, 32))
     attempt("device", lambda: group.device("cuda:1"))
     attempt("steered", lambda: aae.train(tiny(), data=data, steer=lambda *_: False, group=group))
     attempt("other data", lambda: group.same_data(f"{group.rank}" * 20))

@@ -189,7 +189,7 @@ def test_training_for_information_splits_rows_that_one_class_for_all_would_satis
         losses = phase.losses(Batch(rows, draws))
         phase.total(losses, 0.0).backward()
         optimizer.step()
-    assert losses["information"].item() < 0.2
+    assert losses["missing_information"].item() < 0.2
     chosen = network(rows).argmax(1)
     assert chosen[:30].unique().numel() == chosen[30:].unique().numel() == 1
     assert chosen[0] != chosen[30]

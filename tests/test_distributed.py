@@ -103,6 +103,7 @@ def test_what_processes_cannot_share_is_refused(found: dict[str, Any]) -> None:
     for name, expected in {
         "one row": "ConfigError: a step has 1 rows, and there are 2 processes",
         "batch norm": "ConfigError: 0 normalises over the rows of a step",
+        "mixed": "ConfigError: the networks have parameters of float32 and float64",
         "device": "ConfigError: device = cuda:1 is one device",
         "steered": "ConfigError: training in 2 processes cannot be steered",
         "other data": "DataError: process 1 has read other data than process 0",

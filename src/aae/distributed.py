@@ -174,8 +174,8 @@ class Group:
     def admit(self, model: nn.Module, rows: int) -> None:
         """Begin with a model: the first process's weights in all of them. `rows` are those of a step.
 
-        ConfigError for a step of fewer rows than there are processes, and for batch normalisation, whose statistics
-        would be those of one process's rows.
+        ConfigError for a step of fewer rows than there are processes, for batch normalisation, whose statistics would
+        be those of one process's rows, and for parameters of several types, whose gradients do not go into one tensor.
         """
         if rows < self.size:
             raise ConfigError(
@@ -188,6 +188,12 @@ class Group:
                     f"{name} normalises over the rows of a step, of which each of the {self.size} processes sees "
                     "a part; train in one process, or leave model.normalization out"
                 )
+        types = sorted({str(p.dtype).removeprefix("torch.") for p in model.parameters()})
+        if len(types) > 1:
+            raise ConfigError(
+                f"the networks have parameters of {' and '.join(types)}, and {self.size} processes exchange gradients "
+                "of one type; use float32 throughout, or train in one process"
+            )
         self.spread(model.state_dict())
 
     def spread(self, tensors: Mapping[str, Tensor]) -> None:

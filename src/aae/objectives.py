@@ -173,7 +173,7 @@ def mutual_information_loss(probabilities: Tensor, balance: float) -> Tensor:
     probabilities: [batch, classes] of each row's class. H(y | x) is the mean over the batch of the entropy of a row's
     class, H(y) the entropy of the mean over the batch. With balance 1 this is a constant less the mutual information of
     rows and classes, H(y) - H(y | x) (Hu et al. 2017, "Learning Discrete Representations via Information Maximizing
-    Self-Augmented Training", equations 2 and 7, where `balance` is mu).
+    Self-Augmented Training", section 3, where the factor is called mu).
     """
     p = probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny)  # 0 log 0 is 0, with a gradient
     unsure, whole = -(p * p.log()).sum(1).mean(), p.mean(0)

@@ -68,10 +68,10 @@ def phase(encoder: Encoder, classes: int, config: Config, spec: DataSpec) -> tup
         apart = [F.kl_div(each.log_softmax(1), target, reduction="none").sum(1) for each in there]
         found = {"consistency": sum(((each * sure).mean() for each in apart), x.new_zeros(()))}
         if chosen.information > 0:
-            found["information"] = mutual_information_loss(batch.gathered(here.softmax(1)), chosen.balance)
+            found["missing_information"] = mutual_information_loss(batch.gathered(here.softmax(1)), chosen.balance)
         return found
 
-    weights = {"consistency": chosen.weight, "information": chosen.information}
+    weights = {"consistency": chosen.weight, "missing_information": chosen.information}
     return (Phase("consistency", ("encoder",), losses, weights),)
 
 
