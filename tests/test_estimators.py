@@ -187,7 +187,7 @@ def test_warm_start_goes_on_and_a_fresh_fit_does_not(table: np.ndarray) -> None:
     assert [row["epoch"] for row in model.history_] == list(range(1, 61))
     assert model.score(table) > first
     model.set_params(n_components=3)
-    with pytest.raises(ValueError, match=r"model\.latent"):
+    with pytest.raises(ValueError, match=r"changed since the last fit \(n_components\)"):
         model.fit(table)
     assert model.set_params(warm_start=False).fit(table).n_iter_ == 30
 

@@ -67,6 +67,14 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     sync_folder(folder)
 
 
+class FileInTheWay(StorageError):
+    """There is a file where a folder has to be."""
+
+    def __init__(self, file: Path) -> None:
+        self.said = f"{file} is a file, where a folder is wanted; choose another"
+        super().__init__(self.said)
+
+
 def make_folders(path: Path) -> None:
     """Make `path` and its missing parents, each recorded on the disk in the folder above it.
 
@@ -80,7 +88,7 @@ def make_folders(path: Path) -> None:
             path.mkdir(exist_ok=True)  # a folder that another process has just made will do
     except StorageError:
         if path.exists():
-            raise StorageError(f"{path} is a file, where a folder is wanted; choose another") from None
+            raise FileInTheWay(path) from None
         raise
     sync_folder(path.parent)
 
@@ -99,6 +107,8 @@ def storing(path: Path, size: int = 0) -> Iterator[None]:
     """Turn an OSError of the block into a StorageError about writing `size` bytes to `path`."""
     try:
         yield
+    except FileInTheWay as error:  # told of a parent; what was to be written says more
+        raise StorageError(f"cannot write {path}: {error.said}") from None
     except StorageError:
         raise
     except OSError as error:
