@@ -10,7 +10,7 @@ from aae import plots, recipes
 from aae.config import Config
 from aae.evaluation import data_of, rows_of
 from aae.figures import class_names
-from aae.reproduction.clustering import HELD_STILL, INFORMED, held_still, shortened
+from aae.reproduction.clustering import HELD_STILL, held_still, shortened
 from aae.reproduction.experiment import RECALLED, TEST_ONCE, Budget, Case, Experiment, Found, Measure, Picture
 from aae.reproduction.pictures import error_curves
 
@@ -108,7 +108,9 @@ FIGURE_10 = Experiment(
             "direction that changes its cluster most)",
             "mnist-2d-reduction-100-moved and so on",
         ),
-        f"Rows held still have discriminators of 256 units. Without labels: {INFORMED[0].lower()}{INFORMED[1:]}",
+        "In the same phase classes and clusters are to be sure of each row and equally frequent (docs/classes.md). "
+        "Rows held still have discriminators of 256 units and steps of 250 rows; those without labels are not spoilt "
+        "otherwise.",
         "Clusters are labelled by the paper's rule: the validation row with the highest probability of a cluster "
         "labels all of it. With the quick budget, and in the row that is ours, their layers have 1,000 units, not "
         f"3,000. 50,000 training and 10,000 validation rows. {TEST_ONCE}",
