@@ -7,7 +7,6 @@ one takes over the runs that are finished.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -58,14 +57,13 @@ def run_all(
 
 def _trained(case: Case, out: Path, budget: Budget) -> int:
     """How many runs of the case, from seed 0 on, an earlier reproduction has finished in the folder."""
-    for seed in itertools.count():
-        path = out / f"{case.key}-seed-{seed}"
-        if not (path / "MANIFEST.json").exists():
-            return seed
+    seed = 0
+    while ((path := out / f"{case.key}-seed-{seed}") / "MANIFEST.json").exists():
         run = Run.load(path)
         if not run.finished or _deciding(run.config) != _deciding(case.settings(seed, budget)):
-            return seed
-    raise AssertionError("there are no more numbers")
+            break
+        seed += 1
+    return seed
 
 
 def _run(config: Config, path: Path, listener: Listener | None) -> Run:

@@ -22,7 +22,7 @@ def _paper(labels: int | None) -> Callable[[int, Budget], Config]:
 def _moved(labels: int | None) -> Callable[[int, Budget], Config]:
     def settings(seed: int, budget: Budget) -> Config:
         config = _of(recipes.mnist_semi_supervised_100_moved(), labels, seed)
-        return dataclasses.replace(config, epochs=60) if budget == "quick" else config
+        return dataclasses.replace(config, epochs=40) if budget == "quick" else config
 
     return settings
 
