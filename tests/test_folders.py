@@ -337,9 +337,9 @@ def test_damaged_files_of_every_kind_are_read_or_refused(kind: str, tmp_path: Pa
     elif kind == "npz":
         sp.save_npz(path, sp.random(30, 7, 0.3, "csr", random_state=0))
     else:
+        from aae.data.cells import Cells, Table
         from aae.data.csvs import written
         from aae.data.frames import file_bytes
-        from aae.data.tables import Cells, Table
 
         table = Table({"a": Cells.of(np.arange(40.0)), "b": Cells.of(np.array(["u", "v"] * 20))})
         path.write_bytes(written(table) if kind == "csv" else file_bytes(table, ".parquet"))

@@ -22,10 +22,11 @@ from aae import cli
 from aae.columns import Places
 from aae.config import Config, Data, DataSpec, from_dict, plain, replace
 from aae.data import Dataset, Scaling, dataset, load, read, rows
+from aae.data.cells import Cells, Table
 from aae.data.csvs import read_csv, written
 from aae.data.frames import from_frame, to_pandas, to_polars, with_columns
 from aae.data.table_scaling import drawn_between
-from aae.data.tables import Cells, Table, untyped
+from aae.data.tables import untyped
 from aae.errors import AAEError, ConfigError, DataError
 from aae.heads import Heads
 from aae.objectives import per_row

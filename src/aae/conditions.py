@@ -11,7 +11,7 @@ from torch import Tensor
 from aae.columns import Column
 from aae.config import DataSpec
 from aae.data import Scaling, rows
-from aae.data.tables import Cells, Table
+from aae.data.cells import Cells, Table
 from aae.errors import DataError
 
 WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}

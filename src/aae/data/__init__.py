@@ -23,11 +23,11 @@ The path of one array::
     the way out: original(Scaling(spec).invert(u), spec)   original units, in the layout that came in
 """
 
+from aae.data.cells import Table
 from aae.data.dataset import MEMORY, Dataset, dataset, load
 from aae.data.given import original, rows
 from aae.data.scaling import Scaling
 from aae.data.sources import Raw, read
 from aae.data.splits import Splits
-from aae.data.tables import Table
 
 __all__ = ["MEMORY", "Dataset", "Raw", "Scaling", "Splits", "Table", "dataset", "load", "original", "read", "rows"]

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aae.data.arrays import DATA_KEYS, FREE_RATIO, FREE_SIZE, LABEL_KEYS
+from aae.data.cells import Cells, Table
 from aae.data.files import wanted
 from aae.data.frames import from_frame
 from aae.data.images import decoded
-from aae.data.tables import Cells, Table
 from aae.errors import AAEError, ConfigError, DataError
 
 Array = NDArray[Any]

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aae.columns import is_number
+from aae.data.cells import Cells, Table
 from aae.data.files import reading
-from aae.data.tables import Cells, Table
 from aae.errors import DataError
 
 Array = NDArray[Any]

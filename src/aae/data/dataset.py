@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from aae.config import Data, DataSpec
+from aae.data.cells import Table
 from aae.data.frames import from_frame, is_frame
 from aae.data.labelled import choose_labelled
 from aae.data.laying import laid_out
@@ -22,8 +23,8 @@ from aae.data.scaling import Fitted, fit
 from aae.data.sources import Raw, read
 from aae.data.splits import Splits, given, split
 from aae.data.streaming import Rows, mapped, pieces, writable
-from aae.data.tables import Table, chosen, describe, fit_table, from_array, typed, values_of
 from aae.data.tables import check_names as _known
+from aae.data.tables import chosen, describe, fit_table, from_array, typed, values_of
 from aae.errors import ConfigError, DataError
 
 Array = NDArray[Any]

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aae.data.cells import Cells, Table
 from aae.data.csvs import written
 from aae.data.files import reading, wanted
-from aae.data.tables import Cells, Table
 from aae.errors import DataError
 
 Array = NDArray[Any]

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from aae.config import DataSpec
 from aae.data import layout
+from aae.data.cells import Table
 from aae.data.frames import from_frame, is_frame
 from aae.data.layout import GIVEN, numbers
-from aae.data.tables import Table, check_values, values_of
+from aae.data.tables import check_values, values_of
 from aae.errors import DataError
 
 

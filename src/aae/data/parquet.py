@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from aae.columns import Column
 from aae.data.arrays import MAPPED_FROM
+from aae.data.cells import Cells, Stored, Table, Unread
 from aae.data.files import wanted
 from aae.data.frames import from_frame
 from aae.data.spool import AT_ONCE, kept_at, key_of, spool, stored
-from aae.data.tables import Cells, Stored, Table, Unread
 from aae.errors import ConfigError, DataError
 
 Array = NDArray[Any]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from aae.config import Data
 from aae.data import parquet, shards
 from aae.data.arrays import npz_names, npz_parts, read_npy, read_npz
+from aae.data.cells import Table
 from aae.data.containers import is_saved_dataset, read_h5ad, read_hdf5, read_saved, saved_images, sparse
 from aae.data.csvs import read_csv
 from aae.data.files import expand
@@ -27,7 +28,7 @@ from aae.data.labels import number_labels
 from aae.data.layout import axes
 from aae.data.mnist import read_mnist
 from aae.data.stores import is_zarr, read_zarr
-from aae.data.tables import Table, check_names
+from aae.data.tables import check_names
 from aae.errors import ConfigError, DataError
 
 NAMES = ("digits", "mnist")
