@@ -67,11 +67,13 @@ class Consistency:
     """Most by which it is slanted: its rows slide, either way, by this share of their distance from the middle."""
     stretch: float = 0.0
     """Most share by which it grows wider and as much lower, or the reverse (0 to below 1)."""
+    bend: float = 0.0
+    """Most pixels by which each knot of a net of 5 x 5 over it is displaced along each axis, either way."""
     radius: float = 1.5
     """Length of the adversarial change, in scaled units."""
 
     def __post_init__(self) -> None:
-        for name in ("weight", "information", "balance", "rotation", "shift", "shear"):
+        for name in ("weight", "information", "balance", "rotation", "shift", "shear", "bend"):
             value = getattr(self, name)
             require(0 <= value < math.inf, f"{name} must be 0 or more and finite, got {value}")
         for name in ("confidence", "zoom", "stretch"):

@@ -200,7 +200,7 @@ def _unused_by_consistency(config: Config) -> dict[str, str]:
             "confidence",
             *(("information", "balance") if told else ("information",)),
             *(("radius",) if chosen in ("adversarial", "both") else ()),
-            *(("rotation", "shift", "zoom", "shear", "stretch") if chosen in ("moved", "both") else ()),
+            *(("rotation", "shift", "zoom", "shear", "stretch", "bend") if chosen in ("moved", "both") else ()),
         )
     others = (f.name for f in dataclasses.fields(Consistency) if f.name not in used)
     reasons = dict.fromkeys((f"consistency.{name}" for name in others), f"consistency.kind = {chosen} does not use it")

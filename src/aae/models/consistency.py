@@ -29,6 +29,9 @@ from aae.phases import Batch, Losses, Phase
 
 PROBE = 1.0
 """Length of the step by which the most changing direction is looked for, in scaled units."""
+KNOTS = 5
+"""Of the net by which a picture is bent, along each axis: seven pixels apart on a digit of MNIST, so that a stroke
+bends and does not break."""
 
 
 def phase(encoder: Encoder, classes: int, config: Config, spec: DataSpec) -> tuple[Phase, ...]:
@@ -76,12 +79,14 @@ def phase(encoder: Encoder, classes: int, config: Config, spec: DataSpec) -> tup
 
 
 def moved(images: Tensor, chosen: Consistency, generator: torch.Generator, share: Share | None = None) -> Tensor:
-    """Each picture slanted, stretched, turned, zoomed, shifted by its own amounts, [batch, h, w] or [batch, c, h, w].
+    """Each picture bent, slanted, stretched, turned, zoomed, shifted: [batch, h, w] or [batch, c, h, w].
 
-    The amounts are uniform up to `rotation` degrees, `shift` pixels, `zoom` times the size and `shear` pixels for each
-    pixel from the middle, either way; of `stretch` it is the logarithm. Values between pixels are bilinear; what comes
-    in from outside is the nearest pixel of the border. share: which pictures of a step these are, where several
-    processes share them; the amounts are drawn for all.
+    Each has amounts of its own, uniform up to `rotation` degrees, `shift` pixels, `zoom` times the size and `shear`
+    pixels for each pixel from the middle, either way; of `stretch` it is the logarithm. `bend` moves the knots of a net
+    of 5 x 5 by up to so many pixels along each axis, and what lies between them by cubic interpolation (elastic
+    distortion: Simard et al. 2003, section 2). Values between pixels are bilinear; what comes in from outside is the
+    nearest pixel of the border. share: which pictures of a step these are, where several processes share them; the
+    amounts are drawn for all.
     """
     n, (height, width) = len(images), images.shape[-2:]
     amounts = 6 if chosen.shear or chosen.stretch else 4
@@ -100,7 +105,17 @@ def moved(images: Tensor, chosen: Consistency, generator: torch.Generator, share
     planes = images if images.dim() == 4 else images[:, None]
     with torch.autocast(images.device.type, enabled=False):  # places of pixels need more than eight bits
         grid = F.affine_grid(rows.view(n, 2, 3), list(planes.shape), align_corners=False)
+        if chosen.bend:
+            grid = grid + chosen.bend * _bends(n, height, width, generator, share)
         return F.grid_sample(planes, grid, padding_mode="border", align_corners=False).view_as(images)
+
+
+def _bends(n: int, height: int, width: int, generator: torch.Generator, share: Share | None) -> Tensor:
+    """Displacements of every pixel by a net of knots, each by up to a pixel: [n, h, w, 2], in half sizes."""
+    everyone = torch.rand(n if share is None else share.rows, 2, KNOTS, KNOTS, generator=generator, device=generator.device)
+    knots = 2 * (everyone if share is None else share.mine(everyone)) - 1
+    field = F.interpolate(knots, (height, width), mode="bicubic", align_corners=True)
+    return field.permute(0, 2, 3, 1) * field.new_tensor([2 / width, 2 / height])
 
 
 def most_changing(logits: Callable[[Tensor], Tensor], x: Tensor, target: Tensor, radius: float, batch: Batch) -> Tensor:
