@@ -60,7 +60,7 @@ VARIANTS = {
     "semi-supervised": tiny(model__kind="semi-supervised", labelled_batch_size=31, corruption__noise=0.3),
     "few-labels": tiny(model__kind="semi-supervised", data__labelled=10),
     "one-label": tiny(model__kind="semi-supervised", labelled_batch_size=1),
-    "moved": tiny(model__kind="semi-supervised", consistency__kind="moved"),
+    "moved": tiny(model__kind="semi-supervised", consistency__kind="moved", consistency__bend=1.0),
     "adversarial": tiny(model__kind="clustering", model__clusters=4, consistency__kind="adversarial"),
     "informed": tiny(
         model__kind="clustering",

@@ -361,7 +361,7 @@ def test_settings_that_are_no_group_are_refused() -> None:
     refused(lambda: from_dict(Config, [1, 2]), "expected a group of keys, got [1, 2]")
 
 
-STILL = ("weight", "information", "balance", "rotation", "shift", "shear")
+STILL = ("weight", "information", "balance", "rotation", "shift", "shear", "bend")
 PHASES = ("reconstruction", "discriminator", "generator", "classification", "consistency", "other")
 NUMBERS = (math.nan, math.inf, -math.inf)
 RANGES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {

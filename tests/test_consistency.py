@@ -104,6 +104,35 @@ def test_a_slant_moves_rows_and_a_stretch_keeps_the_area() -> None:
     assert x.min() == pytest.approx(6.4, abs=0.3)
 
 
+def test_a_bend_displaces_each_part_of_a_picture_by_its_own_amount_within_the_limit() -> None:
+    bent = consistency.Consistency("moved", rotation=0, shift=0, zoom=0, bend=3)
+
+    def off(y: float, x: float) -> Tensor:
+        found = consistency.moved(blob(29, 29, y, x), bent, generator())
+        return centre(found) - torch.tensor([y, x])
+
+    knot, beside, opposite = off(-7, -7), off(-7, -5), off(7, 7)
+    assert knot.abs().amax(0).tolist() == pytest.approx([3, 3], abs=0.4)
+    assert knot.mean(0).abs().max() < 0.4
+    together = torch.corrcoef(torch.cat([knot, beside, opposite], 1).t())
+    assert together[:2, 4:].abs().max() < 0.25  # half a picture away the picture bends on its own
+    assert together[[0, 1], [2, 3]].min() > 0.8  # two pixels away it bends along: strokes do not break
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000), st.sampled_from([(2, 9, 7), (9, 7), (30, 4)]))
+def test_a_bent_picture_has_no_other_values_and_one_of_one_colour_stays(seed: int, shape: tuple[int, ...]) -> None:
+    bent = consistency.Consistency("moved", rotation=0, shift=0, zoom=0, bend=1.5)
+    picture = torch.rand(shape, generator=generator(seed))
+    found = consistency.moved(picture.expand(5, *shape), bent, generator(seed))
+    assert found.shape == (5, *shape)
+    assert picture.min() - 1e-6 <= found.min()
+    assert found.max() <= picture.max() + 1e-6
+    assert not torch.equal(found[0], found[1])
+    plain = torch.full((3, *shape), 0.25)
+    torch.testing.assert_close(consistency.moved(plain, bent, generator(seed)), plain)
+
+
 def test_the_most_changing_direction_of_a_linear_class_is_along_its_weights() -> None:
     """For two classes with linear logits every change counts by its share along the difference of their weights."""
     weight = torch.randn(2, 5, generator=generator())
