@@ -84,7 +84,7 @@ def game_of(case: Case, share: float = 1.0, group: Group | None = None) -> Game:
 
 def steps(game: Game, number: int) -> list[float]:
     """Seconds of each of so many steps."""
-    order, found = game.order(0)[: game.config.batch_size], []
+    order, found = game.feed.order(0)[: game.config.batch_size], []
     for _ in range(number):
         start = time.perf_counter()
         game.take_step(order, torch.float32)
@@ -193,9 +193,9 @@ def cost(case: Case) -> Cost:
     """Counted, not measured: from the networks' sizes and from one step."""
     game = game_of(case)
     for _ in range(2):
-        game.take_step(game.order(0)[: game.config.batch_size], torch.float32)
+        game.take_step(game.feed.order(0)[: game.config.batch_size], torch.float32)
     with Counting() as counting:
-        game.take_step(game.order(0)[: game.config.batch_size], torch.float32)
+        game.take_step(game.feed.order(0)[: game.config.batch_size], torch.float32)
     encoder, decoder, discriminator = (_products(game, name) for name in ("encoder", "decoder", "discriminator"))
     # two operations for each product; a backward pass is two forward ones, or one where only its input needs a gradient
     reconstruct = 3 * (encoder + decoder)

@@ -131,7 +131,7 @@ def run(config: Config, data: Dataset, steps: int, group: Group | None) -> tuple
     for step in range(steps):
         epoch, position = divmod(step, game.steps_per_epoch)
         first = position * config.batch_size
-        game.take_step(game.order(epoch)[first : first + config.batch_size], torch.float32)
+        game.take_step(game.feed.order(epoch)[first : first + config.batch_size], torch.float32)
     return game, len(seen)
 
 
@@ -172,7 +172,7 @@ def shares(group: Group) -> dict[str, Any]:
     game = Game.new(tiny(batch_size=33), rows(Config().data), CPU, group)
     found: dict[str, Any] = {}
     for epoch in (0, 1):
-        batch = game.shared(game.order(epoch)[:33])
+        batch = game.feed.shared(game.feed.order(epoch)[:33], game.progress)
         assert batch.share is not None
         drawn = batch.draw(lambda n, _: game.model.prior.sample(n, generator=game.generator))  # type: ignore
         mine = {"x": batch.x.tolist(), "noise": batch.normal(len(batch.x), 2).tolist(), "prior": drawn.tolist()}

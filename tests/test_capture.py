@@ -34,7 +34,7 @@ def games(config: Config, data: Dataset) -> tuple[Game, Game]:
 
 
 def train(take: Callable[[torch.Tensor], None], game: Game, steps: int) -> None:
-    order, size = game.order(0), game.config.batch_size
+    order, size = game.feed.order(0), game.config.batch_size
     for i in range(steps):
         take(order[i * size : (i + 1) * size])
 

@@ -36,7 +36,7 @@ def play(config: Config, data: Dataset, epochs: int, total: int = 50, spoil: Cal
         spoil(game)
     verdicts, size = [], config.batch_size
     for epoch in range(epochs):
-        order = game.order(epoch)
+        order = game.feed.order(epoch)
         for i in range(game.steps_per_epoch):
             game.take_step(order[i * size : (i + 1) * size], torch.float32)
         game.check_finite()

@@ -97,7 +97,7 @@ def test_without_labels_the_last_phase_is_left_out(digits: Dataset) -> None:
     with_labels.model.phases, with_labels.model.learns_labels = with_labels.model.phases[:-1], False
     for game in (with_labels, without):
         for i in range(4):
-            game.take_step(game.order(0)[i * 32 : (i + 1) * 32], torch.float32)
+            game.take_step(game.feed.order(0)[i * 32 : (i + 1) * 32], torch.float32)
     assert all(map(torch.equal, with_labels.model.state_dict().values(), without.model.state_dict().values()))
 
 

@@ -113,7 +113,7 @@ def test_a_run_in_use_has_the_statistics_that_were_gathered(tmp_path: Path, digi
 
 def test_measuring_gathers_nothing(digits: Dataset) -> None:
     game = Game.new(tiny(**NORMALIZED), digits, torch.device("cpu"))
-    game.take_step(game.order(0)[:128], torch.float32)
+    game.take_step(game.feed.order(0)[:128], torch.float32)
     before = {k: v.clone() for k, v in game.model.state_dict().items()}
     game.keep_frame(0)
     game.end_epoch(torch.float32)
@@ -123,7 +123,7 @@ def test_measuring_gathers_nothing(digits: Dataset) -> None:
 def test_an_average_of_weights_averages_statistics_too(digits: Dataset) -> None:
     game = Game.new(tiny(average=0.5, **NORMALIZED), digits, torch.device("cpu"))
     for i in range(3):
-        game.take_step(game.order(0)[i * 128 : (i + 1) * 128], torch.float32)
+        game.take_step(game.feed.order(0)[i * 128 : (i + 1) * 128], torch.float32)
     weights, live = game.weights(), game.model.state_dict()
     names = [name for name in weights if name.startswith("encoder.") and name.endswith((".mean", ".variance"))]
     assert len(names) == 4

@@ -118,7 +118,7 @@ def test_spectral_norm_bounds_every_layer(tmp_path: Path, digits: Dataset) -> No
     """The largest singular value of each layer is 1, to within what one power iteration a step gives."""
     game = Game.new(replace(config_of("spectral norm"), {"epochs": 5}), digits, torch.device("cpu"))
     for epoch in range(4):
-        order = game.order(epoch)
+        order = game.feed.order(epoch)
         for i in range(game.steps_per_epoch):
             game.take_step(order[i * 128 : (i + 1) * 128], torch.float32)
     game.model.eval()
@@ -158,7 +158,7 @@ def test_balance_is_measured_while_training_alone(digits: Dataset) -> None:
     game.held_out.health(1, torch.float32)
     assert all(torch.equal(v, before[k]) for k, v in game.model.state_dict().items())
     game.model.train()
-    game.take_step(game.order(0)[:128], torch.float32)
+    game.take_step(game.feed.order(0)[:128], torch.float32)
     assert game.model.state_dict()["balance.norms"].gt(0).all()
     assert game.model.state_dict()["balance.steps"] == 1
 

@@ -147,9 +147,9 @@ def test_history_has_a_row_per_epoch(trained: aae.Run) -> None:
 
 def test_each_epoch_has_its_own_shuffle_of_all_training_rows(digits: Dataset) -> None:
     game = Game.new(tiny(), digits, torch.device("cpu"))
-    first, second = game.order(0), game.order(1)
+    first, second = game.feed.order(0), game.feed.order(1)
     assert not torch.equal(first, second)
-    assert torch.equal(first, game.order(0))
+    assert torch.equal(first, game.feed.order(0))
     assert sorted(first.tolist()) == sorted(second.tolist()) == sorted(digits.splits.train.tolist())
 
 
@@ -162,9 +162,9 @@ def test_held_out_rows_never_train(digits: Dataset) -> None:
     games = [Game.new(tiny(), data, torch.device("cpu")) for data in (digits, dataclasses.replace(digits, x=spoilt))]
     for game in games:
         for i in range(5):
-            game.take_step(game.order(0)[i * 128 : (i + 1) * 128], torch.float32)
+            game.take_step(game.feed.order(0)[i * 128 : (i + 1) * 128], torch.float32)
         game.held_out.losses(1, torch.float32)
-        game.take_step(game.order(0)[:128], torch.float32)
+        game.take_step(game.feed.order(0)[:128], torch.float32)
     for a, b in zip(games[0].model.parameters(), games[1].model.parameters(), strict=True):
         assert torch.equal(a, b)
 

@@ -26,7 +26,7 @@ TOLERANCE = 1e-4
 
 def stepper(game: Game, precision: torch.dtype) -> Callable[[Tensor], None]:
     """The function that takes a step on some rows: recorded on a CUDA GPU where that can be, else the plain one."""
-    recordable = game.device.type == "cuda" and game.resident.device == game.device
+    recordable = game.device.type == "cuda" and game.feed.resident.device == game.device
     measures = game.config.adversarial.balance == "gradients"  # its measurements are looked at by the host
     alone = game.group is None  # an exchange between processes is no part of a graph
     if recordable and game.config.cuda_graphs and alone and not measures:
@@ -42,10 +42,10 @@ class Recorded:
 
     def __init__(self, game: Game, precision: torch.dtype, record: Callable[[Body, torch.Generator], Body]) -> None:
         self.game, self.precision, self.record = game, precision, record
-        self.rows = torch.zeros(game.config.batch_size, dtype=torch.int64, device=game.resident.device)
+        self.rows = torch.zeros(game.config.batch_size, dtype=torch.int64, device=game.feed.resident.device)
         self.progress = torch.zeros((), device=game.device)
         labelled = game.labelled_rows()
-        self.labelled = None if labelled is None else labelled.to(game.resident.device)
+        self.labelled = None if labelled is None else labelled.to(game.feed.resident.device)
         self.replay: Body | None = None
         self.taken = 0
         self.plain = False
@@ -57,7 +57,7 @@ class Recorded:
         labelled = self.game.labelled_rows()
         if self.labelled is not None and labelled is not None:
             self.labelled.copy_(labelled)
-        self.progress.fill_(self.game.step / self.game.steps)
+        self.progress.fill_(self.game.progress)
         self.game.set_rates()
         if self.taken < WARM_UP:
             self._aside(self._body)
@@ -69,10 +69,7 @@ class Recorded:
         self.game.count()
 
     def _body(self) -> None:
-        batch = self.game.training_batch(self.rows, self.labelled)
-        batch.progress = self.progress
-        if batch.labelled is not None:
-            batch.labelled.progress = self.progress
+        batch = self.game.feed.training_batch(self.rows, self.labelled, self.progress)
         self.game.run(batch, self.precision)
 
     def _begin(self) -> None:

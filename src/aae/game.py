@@ -8,7 +8,6 @@ run that was interrupted, or killed, ends with the same weights as one that neve
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -22,12 +21,11 @@ from torch import Tensor
 from aae import __version__, health
 from aae.checkpoint import Checkpoint, RunDirectory
 from aae.config import Config, with_classification
-from aae.corruption import spoilt
-from aae.data import Dataset, Scaling
-from aae.data.streaming import block_order, pieces
+from aae.data import Dataset
 from aae.diagnosis import score
 from aae.distributed import Group
 from aae.errors import ConfigError, TrainingError
+from aae.feed import Feed
 from aae.held_out import HeldOut
 from aae.keeping import Average, best_epoch, out_of_patience
 from aae.memory import MemoryRun
@@ -52,7 +50,7 @@ class Game:
     model: Model
     optimizers: dict[str, torch.optim.Optimizer]
     generator: torch.Generator
-    scaling: Scaling
+    feed: Feed
     measured: int | Collection[int] | None = None
     """How many of the last epochs, or which ones, are measured (prior match, health, validation error); None: all."""
     step: int = 0
@@ -98,11 +96,9 @@ class Game:
 
         optimizers = {phase.name: optimizer_of(phase) for phase in model.phases}
         generator = torch.Generator(device).manual_seed(config.seed)
-        scaling, norms = Scaling(data.spec, device), health.weight_norms(model)
+        feed, norms = Feed(config, data, device, generator, group), health.weight_norms(model)
         average = Average(model, config.average) if config.average > 0 else None
-        return cls(
-            config, data, device, model, optimizers, generator, scaling, norms=norms, average=average, group=group
-        )
+        return cls(config, data, device, model, optimizers, generator, feed, norms=norms, average=average, group=group)
 
     @classmethod
     def restored(
@@ -197,110 +193,23 @@ class Game:
         if self.average is not None:
             self.average = Average(self.model, self.average.decay)
 
-    @cached_property
-    def labels(self) -> Tensor | None:
-        """The labels that training may see, [n] int64: -1 for a training row that `data.labelled` left out."""
-        if self.data.y is None:
-            return None
-        hidden = np.setdiff1d(self.data.splits.train, self.data.labelled)
-        return self.data.y.index_fill(0, torch.from_numpy(hidden), -1).to(self.resident.device)
-
-    @cached_property
-    def conditions(self) -> Tensor | None:
-        """Every row's conditions as the decoder is told them, float32 [n, width], on the device."""
-        spec = self.data.spec.conditions
-        if self.data.conditions is None or spec is None:
-            return None
-        return Scaling(spec).apply(self.data.conditions).to(self.device)
-
-    @cached_property
-    def resident(self) -> Tensor:
-        """The rows in their own type, on the device if they fit there: a step then moves nothing but row numbers."""
-        if self.device.type != "cuda":
-            return self.data.x
-        free, _ = torch.cuda.mem_get_info(self.device)
-        if self.data.x.nbytes >= free // 2:  # the other half is for the networks and what a step needs
-            return self.data.x
-        held = torch.empty_like(self.data.x, device=self.device)
-        for part in pieces(self.data.x.numpy(), file=self.data.file):
-            held[part] = self.data.x[part].to(self.device)
-        return held
-
-    def given(self, rows: Tensor) -> Tensor:
-        """Rows by index, in original units, on the device."""
-        if self.resident is self.data.x:
-            return self.data.take(rows).to(self.device)
-        return self.resident[rows.to(self.device)]
-
-    def scaled(self, rows: Tensor) -> Tensor:
-        """Rows by index as the networks see them, on the device."""
-        return self.scaling.apply(self.given(rows))
+    @property
+    def progress(self) -> float:
+        """The share of the steps that is done."""
+        return self.step / self.steps
 
     def batch(self, rows: Tensor, generator: torch.Generator) -> Batch:
-        """Rows by index, scaled on the device."""
-        labels = None if self.labels is None else self.labels[rows.to(self.labels.device)].to(self.device)
-        given, hide = self.given(rows), self.config.data.hide
-        x, known, progress = self.scaling.apply(given), self.scaling.known(given), self.step / self.steps
-        told = None if self.conditions is None else self.conditions[rows.to(self.conditions.device)]
-        if hide == 0:
-            return Batch(x, generator, labels, progress, known=known, condition=told)
-        hidden = self.scaling.hidden(given, hide, generator)
-        return Batch(hidden, generator, labels, progress, target=x, known=known, condition=told)
-
-    def training_batch(self, rows: Tensor, labelled: Tensor | None) -> Batch:
-        """The batch of a step: rows under the corruption asked for, beside labelled rows if the model learns labels."""
-        if self.data.stored is not None and self.resident is self.data.x:  # read from the file, a step at a time
-            self.data.stored.expect(rows.cpu().numpy())
-        batch = self.shared(rows)
-        self.corrupt(batch)
-        if labelled is not None:
-            # fewer labelled rows than processes: each takes them all, and all compute the same
-            few = self.group is not None and len(labelled) < self.group.size
-            batch.labelled = self.batch(labelled, self.generator) if few else self.shared(labelled)
-            self.corrupt(batch.labelled)
-        return batch
-
-    def shared(self, rows: Tensor) -> Batch:
-        """This process's share of the rows of a step; all of them where there is one process."""
-        if self.group is None:
-            return self.batch(rows, self.generator)
-        y = None if self.labels is None else self.labels[rows.to(self.labels.device)].to(self.device)
-        share = self.group.share(len(rows), y)
-        if self.config.data.hide == 0:
-            return dataclasses.replace(self.batch(share.mine(rows), self.generator), share=share)
-        whole = self.batch(rows, self.generator)  # what is hidden is drawn for every row of the step
-        parts = {name: getattr(whole, name) for name in ("x", "y", "target", "known", "condition")}
-        parts = {name: None if values is None else share.mine(values) for name, values in parts.items()}
-        return dataclasses.replace(whole, **parts, share=share)
-
-    def corrupt(self, batch: Batch) -> None:
-        """Show the encoder the rows spoilt as the settings ask, and keep the clean ones to be reconstructed."""
-        x = spoilt(batch.x, self.config.corruption, batch)
-        if x is not batch.x:
-            batch.target = batch.x if batch.target is None else batch.target
-            batch.x = x
+        """Rows by index, scaled on the device, not spoilt."""
+        return self.feed.batch(rows, generator, self.progress)
 
     def labelled_rows(self) -> Tensor | None:
-        """The labelled rows of this step: all of them if they fit, else the next ones of a shuffle of them all.
-
-        None for a model that does not learn from labels.
-
-        The shuffle is a function of the seed and of how often the labelled rows have been gone through, so each of
-        them trains equally often and a resumed run goes on with the same ones.
-        """
-        if not self.model.learns_labels:
-            return None
-        rows, size = self.data.labelled, self.config.labelled_batch_size
-        if len(rows) <= size:
-            return torch.from_numpy(rows)
-        turn, at = divmod(self.step, len(rows) // size)
-        shuffle = np.random.Generator(np.random.PCG64([self.config.seed, turn, 1]))
-        return torch.from_numpy(shuffle.permutation(rows)[at * size : (at + 1) * size])
+        """The labelled rows of this step; None for a model that does not learn from labels."""
+        return self.feed.labelled_rows(self.step) if self.model.learns_labels else None
 
     def take_step(self, rows: Tensor, precision: torch.dtype) -> None:
         """One step on these rows: learning rates, phases, sums."""
         self.set_rates()
-        self.run(self.training_batch(rows, self.labelled_rows()), precision)
+        self.run(self.feed.training_batch(rows, self.labelled_rows(), self.progress), precision)
         self.count()
 
     def count(self) -> None:
@@ -313,7 +222,7 @@ class Game:
         """Give the optimizers the learning rates of this step; in place where a rate is a tensor."""
         config = self.config
         drops = tuple(epoch / config.epochs for epoch in config.schedule_epochs)
-        factor = schedule(config.schedule, self.step / self.steps, drops)
+        factor = schedule(config.schedule, self.progress, drops)
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
                 rate = self.learning_rate(name) * factor
@@ -366,23 +275,10 @@ class Game:
         done = (self.step - 1) % self.steps_per_epoch + 1
         return {key.split(".")[1]: value.item() / done for key, value in self.sums.items()}
 
-    def order(self, epoch: int) -> Tensor:
-        """The training rows, shuffled for this epoch, [n] int64: a function of the seed and the epoch alone.
-
-        Rows of a mapped file are shuffled in blocks: see `aae.data.streaming`.
-        """
-        shuffle = np.random.Generator(np.random.PCG64([self.config.seed, epoch]))
-        rows = self.data.splits.train
-        if self.data.file is None:
-            chosen = shuffle.permutation(rows)
-        else:
-            chosen = block_order(rows, shuffle, self.data.x[:1].nbytes)
-        return torch.from_numpy(chosen).to(self.resident.device)
-
     @cached_property
     def held_out(self) -> HeldOut:
         """What rows that do not train are measured with."""
-        return HeldOut(self.config, self.data, self.model, self.device, self.batch, self.scaled)
+        return HeldOut(self.config, self.data, self.model, self.device, self.batch, self.feed.scaled)
 
     @torch.no_grad()
     def keep_frame(self, epoch: int) -> None:

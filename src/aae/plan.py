@@ -79,13 +79,13 @@ def plan(config: Config, data: Dataset, processes: int = 1) -> Plan:
         if isinstance(value, torch.Tensor)
     )
     optimizers //= processes if config.shard_optimizers else 1
-    held = 2 * weights + optimizers + game.resident.nbytes
+    held = 2 * weights + optimizers + game.feed.resident.nbytes
     return Plan(
         parameters={name: _count(module) for name, module in game.model.named_children() if _count(module)},
         weights=weights,
         gradients=weights,
         optimizers=optimizers,
-        data=game.resident.nbytes,
+        data=game.feed.resident.nbytes,
         step=None if most is None else max(0, most - held),
         steps_per_epoch=game.steps_per_epoch,
         epochs=config.epochs,
@@ -100,7 +100,7 @@ def _tried(game: Game, precision: torch.dtype) -> tuple[float, int | None]:
     cuda = game.device.type == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats(game.device)
-    order, times, begun = game.order(0), list[float](), time.perf_counter()
+    order, times, begun = game.feed.order(0), list[float](), time.perf_counter()
     take = stepper(game, precision)
     size = game.config.batch_size
     for i in range(max(1, min(STEPS, game.steps_per_epoch))):

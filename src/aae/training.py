@@ -307,7 +307,7 @@ def _loop(
     saved = looked = started = time.perf_counter()
     while not game.finished:
         epoch, position = divmod(game.step, game.steps_per_epoch)
-        order = game.order(epoch)
+        order = game.feed.order(epoch)
         for i in range(position, game.steps_per_epoch):
             take(order[i * config.batch_size : (i + 1) * config.batch_size])
             if game.device.type == "cpu" or started - looked > LOOK_EVERY:

@@ -50,7 +50,7 @@ def ours(config: Config, data: Dataset, precision: str) -> Callable[[torch.devic
             with float32_products(precision, device):
                 for _ in range(n):
                     epoch, i = divmod(game.step, game.steps_per_epoch)
-                    order = game.order(epoch) if i == 0 or steps.order is None else steps.order  # type: ignore[attr-defined]
+                    order = game.feed.order(epoch) if i == 0 or steps.order is None else steps.order  # type: ignore[attr-defined]
                     steps.order = order  # type: ignore[attr-defined]
                     take(order[i * config.batch_size : (i + 1) * config.batch_size])
             game.check_finite()

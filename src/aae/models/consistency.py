@@ -112,7 +112,9 @@ def moved(images: Tensor, chosen: Consistency, generator: torch.Generator, share
 
 def _bends(n: int, height: int, width: int, generator: torch.Generator, share: Share | None) -> Tensor:
     """Displacements of every pixel by a net of knots, each by up to a pixel: [n, h, w, 2], in half sizes."""
-    everyone = torch.rand(n if share is None else share.rows, 2, KNOTS, KNOTS, generator=generator, device=generator.device)
+    everyone = torch.rand(
+        n if share is None else share.rows, 2, KNOTS, KNOTS, generator=generator, device=generator.device
+    )
     knots = 2 * (everyone if share is None else share.mine(everyone)) - 1
     field = F.interpolate(knots, (height, width), mode="bicubic", align_corners=True)
     return field.permute(0, 2, 3, 1) * field.new_tensor([2 / width, 2 / height])
