@@ -231,6 +231,11 @@ def test_a_new_file_takes_the_place_of_what_was_read_before() -> None:
     ("changes", "said"),
     [
         ({"prior.kind": "mixture", "prior.labels": True, "prior.components": 7}, "has 7 classes for the 10 of digits"),
+        ({"prior.kind": "one-hot", "prior.labels": True, "model.latent": 7}, "set model.latent to 10"),
+        (
+            {"prior.kind": "product", "prior.labels": True, "prior.blocks": ("a=one-hot:7",), "model.latent": 7},
+            "give it a block of 10 classes, such as digit=one-hot:10",
+        ),
         ({"prior.kind": "swiss-roll", "model.latent": 3}, "set model.latent to 2"),
         ({"prior.kind": "picture", "prior.file": "none.png"}, "none.png cannot be read as a picture"),
     ],
@@ -242,6 +247,18 @@ def test_what_does_not_fit_is_refused_before_training(
         aae.train(check(replace(tiny(), changes)), tmp_path / "run", data=digits)
     assert said in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("kind", ["points", "mixture"])
+def test_what_a_file_lacks_is_not_asked_of_a_setting(kind: str, tmp_path: Path, digits: Dataset) -> None:
+    """A file decides how many classes there are, so `prior.components` would be refused in the next breath."""
+    np.savez(tmp_path / "points.npz", points=np.eye(2), labels=[0, 1])
+    np.savez(tmp_path / "mixture.npz", means=np.eye(2), covariances=np.eye(2))
+    changes = {"prior.kind": kind, "prior.file": str(tmp_path / f"{kind}.npz"), "prior.labels": True}
+    with pytest.raises(ConfigError, match="has 2 classes for the 10 of digits") as caught:
+        build(check(replace(tiny(), changes)), digits.spec)
+    assert "prior.file" in str(caught.value)
+    assert "components" not in str(caught.value)
 
 
 # Labels
@@ -290,6 +307,17 @@ def test_a_labelled_run_is_reported_beside_baselines_that_learn_no_labels(kind: 
     assert set(numbers["comparison"]) == {"PCA", "Autoencoder", "VAE", "AAE"}
     values, rows = run.traverse(3)
     assert (values.shape, rows.shape) == ((2, 3), (3, 3, 8, 8))
+
+
+def test_the_multiple_that_is_suggested_can_be_had(digits: Dataset) -> None:
+    import re
+
+    from aae.data import load
+
+    with pytest.raises(ConfigError, match="set it to a multiple") as caught:
+        load(tiny(prior__kind="ring", prior__labels=True, data__labelled=99_999).data)
+    suggested = int(re.findall(r"such as (\d+)", str(caught.value))[0])
+    assert load(tiny(prior__kind="ring", prior__labels=True, data__labelled=suggested).data).spec == digits.spec
 
 
 # The command line
@@ -353,6 +381,23 @@ def test_a_file_that_no_prior_is_read_from_is_said_to_be_there(
         assert str(tmp_path / name) in said
         assert ".png" in said
         assert ".json" in said
+
+
+@pytest.mark.parametrize("command", ["train", "tune"])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--prior", "ring"], "did you mean --prior.kind ring?"),
+        (["--prior=ring"], "did you mean --prior.kind ring?"),
+        (["--prior.kind", "rnig"], 'Did you mean "ring"?'),
+        (["--model.kind=semisupervised"], 'Did you mean "semi-supervised"?'),
+    ],
+)
+def test_a_word_that_is_nearly_right_is_put_right(
+    command: str, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, *words]) == 2
+    assert said in capsys.readouterr().err.splitlines()[0]
 
 
 def test_settings_name_every_kind() -> None:

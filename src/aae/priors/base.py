@@ -136,8 +136,8 @@ class Prior(abc.ABC):
 
         The first two coordinates vary, the first along the first axis; the others stay at the `centre`. Each code is
         the centre of a cell of equal probability where the axes are independent, else of a cell of an even grid over
-        `bounds`: codes of an even grid may lie where the prior is not, such as in the middle of a ring, which `contains`
-        tells and the manifold figure shows.
+        `bounds`. Codes of an even grid may lie where the prior is not, such as in the middle of a ring: `contains`
+        tells which, and the manifold figure fades them.
         """
         axes = min(self.latent, 2)
         unit = torch.from_numpy(quantile_grid(n, axes)).reshape(-1, axes)

@@ -18,7 +18,7 @@ from aae.config import from_dict, unused_by_prior
 from aae.errors import ConfigError
 from aae.priors.base import Prior
 from aae.priors.boxes import Laplace, StudentT, Uniform
-from aae.priors.checked import in_reach, numbers
+from aae.priors.checked import numbers
 from aae.priors.clouds import Points
 from aae.priors.curves import spiral, swiss_roll
 from aae.priors.files import (
@@ -37,6 +37,7 @@ from aae.priors.gaussians import Gaussian, Mixture, lattice, petals
 from aae.priors.given import Distribution, Draw, Drawn
 from aae.priors.parts import OneHot, Product
 from aae.priors.pixels import Pixels, checkerboard
+from aae.priors.reach import in_reach
 from aae.priors.round import Shell, Torus
 
 CLASSES = 10
@@ -116,7 +117,9 @@ def from_points(points: ArrayLike | str | Path, width: float = 0.0, labels: Arra
     """
     if isinstance(points, (str, Path)):
         found = read_points(points)
-        return Points(found["points"], width, found.get("labels") if labels is None else labels, str(points))
+        made = Points(found["points"], width, found.get("labels") if labels is None else labels, str(points))
+        made.name = Path(points).name  # errors name the folder too
+        return made
     return Points(points, width, labels)
 
 
@@ -153,6 +156,8 @@ def named(what: str) -> Prior:
         return prior("mixture", file=what)
     if path.suffix.lower() in CLOUDS:
         return from_points(path)
+    if path.suffix and not path.exists():
+        raise ConfigError(f"there is no file {path}, and no prior of that name; aae priors lists them")
     if path.exists():
         raise ConfigError(f"{path} is there, but a prior cannot be read from {path.suffix or 'such'} files: {READ}")
     return prior(what)

@@ -1,4 +1,4 @@
-"""What every prior asks of what it is given, in one place: codes, a number of draws, classes, and a scale to live on.
+"""What every prior asks of what it is given, in one place: codes, a number of draws, and classes.
 
 `Prior` puts these checks before the methods of its subclasses, so that none of them needs its own.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,22 +16,15 @@ from torch import Tensor
 
 from aae.errors import AAEError, ConfigError, DataError
 
-if TYPE_CHECKING:
-    from aae.priors.base import Prior
-
 OF_CODES = ("contains", "log_prob", "field", "unit", "cdf", "icdf", "class_of")
 """The methods that take codes [n, latent]."""
-LARGEST = 1e6
-"""Farthest from 0 that codes may lie, and most that they may spread."""
-LEAST = 1e-6
-"""Least deviation that codes may have, over all axes: less, networks in float32 cannot tell from one point."""
 
 
 def of_codes(method: Callable[..., Any]) -> Callable[..., Any]:
     """A method of a prior that sees to it that it gets codes: float [n, latent]."""
 
     @functools.wraps(method)
-    def checked(self: Prior, *given: Any, **named: Any) -> Any:
+    def checked(self: Any, *given: Any, **named: Any) -> Any:
         if len(given) + len(named) != 1:
             return method(self, *given, **named)  # Python says what is wrong
         (z,) = (*given, *named.values())
@@ -45,7 +38,7 @@ def of_draws(sample: Callable[..., Tensor]) -> Callable[..., Tensor]:
     no microsecond."""
 
     @functools.wraps(sample)
-    def checked(self: Prior, n: int, y: Any = None, generator: torch.Generator | None = None) -> Tensor:
+    def checked(self: Any, n: int, y: Any = None, generator: torch.Generator | None = None) -> Tensor:
         if n.__class__ is not int or n < 0:
             n = _count(n)
         if y is not None and not (isinstance(y, Tensor) and y.dtype == torch.int64):
@@ -64,24 +57,6 @@ def numbers(values: Any, name: str, error: type[AAEError] = DataError) -> np.nda
     if array.dtype.kind not in "biuf":
         raise error(f"{name} must be real numbers, got {array.dtype}")
     return array
-
-
-def in_reach(prior: Prior, what: str, error: type[AAEError], mend: str) -> None:
-    """`error` unless networks in float32 can learn codes of this mean and spread: 1e-6 to 1e6, and so apart at all.
-
-    what: the option or file that decides it. mend: what to do about it.
-    """
-    try:
-        spread, farthest = prior.spread, float((prior.mean.abs() + prior.std).max())
-    except ArithmeticError:  # a power that float64 does not hold
-        raise error(f"{what} is too far from 1 for {prior.latent} dimensions; {mend}") from None
-    if not (spread <= LARGEST and farthest <= LARGEST):  # so that NaN is refused too
-        raise error(f"{what} puts codes about {farthest:.2g} from 0; networks can learn them up to {LARGEST:g}; {mend}")
-    if spread < LEAST * max(1.0, farthest):
-        raise error(
-            f"{what} gives codes a deviation of {spread:.2g} about {farthest:.2g} from 0; networks tell codes apart "
-            f"from {LEAST:g} on, or {LEAST:g} of that distance; {mend}"
-        )
 
 
 def _codes(z: Any, latent: int) -> Tensor:
@@ -105,9 +80,7 @@ def _count(n: Any) -> int:
 
 def _classes(y: Any) -> Tensor:
     found = y if isinstance(y, Tensor) else torch.from_numpy(np.array(numbers(y, "y", ConfigError)))
-    if found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
-        if found.numel():
-            raise ConfigError(
-                f"y must hold the classes as whole numbers, got {str(found.dtype).removeprefix('torch.')}"
-            )
+    whole = not (found.is_floating_point() or found.is_complex() or found.dtype == torch.bool)
+    if not whole and found.numel():  # an empty list has no type of its own
+        raise ConfigError(f"y must hold the classes as whole numbers, got {str(found.dtype).removeprefix('torch.')}")
     return found.long()

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from aae.errors import ConfigError, DataError
 from aae.priors.base import MASS, Array, Prior, draws, in_chunks
-from aae.priors.checked import LARGEST, in_reach, numbers
+from aae.priors.checked import numbers
+from aae.priors.reach import LARGEST, in_reach
 
 
 class Points(Prior):
@@ -117,8 +118,8 @@ def cloud(
 ) -> tuple[Array, Array]:
     """Points as float64 [m, latent], and their labels as int64 [m], -1 where there are none.
 
-    DataError, with `name` and, in the words of `where`, the place that is wrong, unless they are two or more finite points
-    no farther than 1e6 from 0, and labels 0, 1, ... without a gap.
+    DataError, with `name` and, in the words of `where`, the place that is wrong, unless they are two or more finite
+    points no farther than 1e6 from 0, and labels 0, 1, ... without a gap.
     """
     array = numbers(points, name).astype(np.float64)
     array = array[:, None] if array.ndim == 1 else array

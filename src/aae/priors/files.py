@@ -18,9 +18,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from aae.errors import ConfigError, DataError
-from aae.priors.checked import in_reach, numbers
+from aae.priors.checked import numbers
 from aae.priors.clouds import cloud
 from aae.priors.gaussians import Mixture
+from aae.priors.reach import in_reach
 from aae.priors.sheets import read_sheet
 from aae.serialize import arrays_bytes, read_arrays
 
