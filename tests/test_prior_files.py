@@ -27,6 +27,7 @@ from aae.game import Game
 from aae.models import build
 from aae.phases import Batch
 from aae.priors.files import SIDE, pack, read_mixture, read_picture, read_points, unpack
+from aae.report import write
 
 LETTER = np.array([[0, 255, 255], [0, 255, 255], [0, 0, 128]], np.uint8)  # an L: dark on white, one grey pixel
 
@@ -218,6 +219,23 @@ def test_a_picture_travels_with_its_run(tmp_path: Path, digits: Dataset) -> None
         tmp_path / "run" / "weights.safetensors"
     ).read_bytes()
     assert second.prior.describe() == run.prior.describe()
+
+
+def test_the_manifold_fades_what_is_decoded_where_the_prior_is_not(tmp_path: Path, digits: Dataset) -> None:
+    """Of an L, whose top right is empty: no tile there is darker than a quarter of black over white."""
+    config = tiny(prior__kind="picture", prior__file=str(picture(tmp_path / "l.png")), epochs=1)
+    run = aae.train(config, tmp_path / "run", data=digits)
+    write(run, compare=False, data=digits)
+    pixels = np.asarray(Image.open(tmp_path / "run" / "figures" / "manifold.png").convert("L"))
+    high, wide = pixels.shape
+
+    def darkest(top: float, bottom: float, left: float, right: float) -> int:
+        part = pixels[int(top * high) : int(bottom * high), int(left * wide) : int(right * wide)]
+        return int(part.min())
+
+    assert darkest(0.15, 0.4, 0.6, 0.9) >= 191  # top right
+    assert darkest(0.15, 0.4, 0.15, 0.3) < 150  # top left
+    assert darkest(0.75, 0.88, 0.6, 0.9) < 150  # bottom right
 
 
 def test_a_new_file_takes_the_place_of_what_was_read_before() -> None:

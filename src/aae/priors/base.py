@@ -195,6 +195,11 @@ class Prior(abc.ABC):
         return torch.where(y < 0, u, low + u * (high - low))
 
 
+def counted(n: float, one: str) -> str:
+    """`counted(1, "dimension")` is "1 dimension"; of any other number there are dimensions."""
+    return f"{n:g} {one}" if n == 1 else f"{n:g} {one}s"
+
+
 def even(classes: int) -> list[float]:
     """The edges of so many equal parts of [0, 1]."""
     return [i / classes for i in range(classes + 1)]

@@ -16,7 +16,7 @@ from aae import plugins
 from aae.config import Prior as Settings
 from aae.config import from_dict, unused_by_prior
 from aae.errors import ConfigError
-from aae.priors.base import Prior
+from aae.priors.base import Prior, counted
 from aae.priors.boxes import Laplace, StudentT, Uniform
 from aae.priors.checked import numbers
 from aae.priors.clouds import Points
@@ -61,7 +61,7 @@ def build(settings: Settings, latent: int) -> Prior:
         in_reach(made, option, ConfigError, "choose another one")
     if made.latent != latent:
         raise ConfigError(
-            f"prior.kind = {settings.kind} gives codes of {made.latent} dimensions ({made.describe()}), and "
+            f"prior.kind = {settings.kind} gives codes of {counted(made.latent, 'dimension')} ({made.describe()}), and "
             f"model.latent is {latent}; set model.latent to {made.latent}"
         )
     return made

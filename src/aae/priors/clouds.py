@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from aae.errors import ConfigError, DataError
-from aae.priors.base import MASS, Array, Prior, draws, in_chunks
+from aae.priors.base import MASS, Array, Prior, counted, draws, in_chunks
 from aae.priors.checked import numbers
 from aae.priors.reach import LARGEST, in_reach
 
@@ -107,7 +107,7 @@ class Points(Prior):
 
     def describe(self) -> str:
         blur = f", blurred by {self.width:g}" if self.width else ""
-        return f"{len(self.points):,} points of {self.name} in {self.latent} dimensions{blur}"
+        return f"{len(self.points):,} points of {self.name} in {counted(self.latent, 'dimension')}{blur}"
 
 
 def cloud(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from aae.errors import ConfigError
-from aae.priors.base import MASS, SEED, Array, Prior, density_level, draws, in_chunks
+from aae.priors.base import MASS, SEED, Array, Prior, counted, density_level, draws, in_chunks
 from aae.priors.clouds import Neighbours
 
 REFERENCE = 10_000
@@ -90,7 +90,7 @@ class Drawn(Prior):
         return self.near.bounds()
 
     def describe(self) -> str:
-        return f"what {self.name} draws in {self.latent} dimensions"
+        return f"what {self.name} draws in {counted(self.latent, 'dimension')}"
 
 
 class Distribution(Prior):
@@ -203,7 +203,7 @@ class Distribution(Prior):
         return self._bounds
 
     def describe(self) -> str:
-        return f"{type(self.distribution).__name__} of torch.distributions in {self.latent} dimensions"
+        return f"{type(self.distribution).__name__} of torch.distributions in {counted(self.latent, 'dimension')}"
 
 
 def _takes_two(draw: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aae.errors import AAEError
-from aae.priors.base import Prior
+from aae.priors.base import Prior, counted
 
 LARGEST = 1e6
 """Farthest from 0 that codes may lie, and most that they may spread."""
@@ -19,7 +19,7 @@ def in_reach(prior: Prior, what: str, error: type[AAEError], mend: str) -> None:
     try:
         spread, farthest = prior.spread, float((prior.mean.abs() + prior.std).max())
     except ArithmeticError:  # a power that float64 does not hold
-        raise error(f"{what} is too far from 1 for {prior.latent} dimensions; {mend}") from None
+        raise error(f"{what} is too far from 1 for {counted(prior.latent, 'dimension')}; {mend}") from None
     if not (spread <= LARGEST and farthest <= LARGEST):  # so that NaN is refused too
         raise error(f"{what} puts codes about {farthest:.2g} from 0; networks can learn them up to {LARGEST:g}; {mend}")
     if spread < LEAST * max(1.0, farthest):
