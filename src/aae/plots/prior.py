@@ -50,7 +50,9 @@ def prior_picture(
     shapes = polygons(outline, codes.shape[1])
     figure = blank_figure(6.6, 5.4 if codes.shape[1] > 1 else 3.2)
     axes = figure.add_subplot()
-    draw_plane(axes, title, [points, *shapes], codes.shape[1])
+    crosses = np.zeros((0, 2)) if grid is None else plane(as_codes(grid, "grid"), rng)
+    crosses = crosses if codes.shape[1] > 1 else crosses * [1, 0]
+    draw_plane(axes, title, [points, crosses, *shapes], codes.shape[1])
     limits = axes.axis()
     if density is not None and extent is not None:
         most = 3 * float(density.max())  # light enough for the samples to stand out
@@ -60,9 +62,7 @@ def prior_picture(
     axes.scatter(points[:, 0], points[:, 1], s=4, c=colours, alpha=0.5, linewidths=0, gid="samples")
     dot = INK if labels is not None else PALETTE[0]  # of no colour of their own where each class has one
     handles: list[Line2D] = [Line2D([], [], linestyle="none", marker="o", markersize=4, color=dot, label="samples")]
-    if grid is not None:
-        crosses = plane(as_codes(grid, "grid"), rng)
-        crosses = crosses if codes.shape[1] > 1 else crosses * [1, 0]
+    if len(crosses):
         drawn = axes.scatter(
             crosses[:, 0], crosses[:, 1], s=11, c=INK, marker="+", linewidths=0.8, zorder=2.5, gid="grid"
         )
