@@ -184,7 +184,7 @@ def draw_grid(axes: Axes, cells: Array, vmin: Limit, vmax: Limit, gap: int = 0, 
         for chosen, alpha in ((~pale, 1.0), (pale, FADED)):
             if chosen.any():
                 shown = np.where(chosen.reshape(-1, 1), flat, np.nan)
-                style = {"facecolors": PALETTE[2], "edgecolors": PALETTE[0], "alpha": alpha}
+                style: dict[str, Any] = {"facecolors": PALETTE[2], "edgecolors": PALETTE[0], "alpha": alpha}
                 axes.add_collection(_profiles(shown, cols, low, high, **style))
         axes.set_xlim(0, cols)
         axes.set_ylim(0, rows)

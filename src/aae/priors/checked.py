@@ -34,8 +34,7 @@ def of_codes(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def of_draws(sample: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """`sample`, that sees to its count and its classes; a training step, which gives a tensor of int64, waits for it
-    no microsecond."""
+    """`sample`, that sees to its count and its classes; of what a training step gives only the types are asked."""
 
     @functools.wraps(sample)
     def checked(self: Any, n: int, y: Any = None, generator: torch.Generator | None = None) -> Tensor:
