@@ -32,7 +32,9 @@ def main(folder: Path) -> None:
     star().save(folder / "star.png", optimize=True)
     angle = np.linspace(0, np.pi, 300)
     moons = np.concatenate([[np.cos(angle), np.sin(angle)], [1 - np.cos(angle), 0.5 - np.sin(angle)]], 1).T
-    shown = {name: priors.named(name) for name in priors.KINDS if name not in ("picture", "points", "product")}
+    shown = {
+        name: priors.named(name) for name in priors.KINDS if name not in ("picture", "points", "product", "plugin")
+    }
     shown["ring-labels"] = priors.prior("ring", components=10, labels=True)
     shown["gaussian-covariance"] = priors.prior("gaussian", covariance=(2.0, 1.2, 1.2, 1.0))
     shown["picture"] = priors.from_picture(folder / "star.png")
@@ -40,7 +42,7 @@ def main(folder: Path) -> None:
     for name, prior in shown.items():
         drawn = Image.open(io.BytesIO(to_png_bytes(picture(prior)))).convert("RGB")
         drawn.thumbnail((440, 440), Image.Resampling.LANCZOS)
-        drawn.quantize(48).save(folder / f"prior-{name}.png", optimize=True)
+        drawn.quantize(256, Image.Quantize.MAXCOVERAGE).save(folder / f"prior-{name}.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,17 @@ def test_cells_of_a_square_are_found_by_their_boxes(rng):
     assert (cells.locate(new + 2) == -1).all()
 
 
+@pytest.mark.parametrize("number", [1, 7, 60])
+def test_borders_enclose_what_is_located_in_a_cell_and_nothing_else(number, rng):
+    turn, radius = 2 * np.pi * rng.random(4000), 1.5 + 0.5 * rng.random(4000)
+    cells = metrics.Partition.cut(np.stack([radius * np.cos(turn), radius * np.sin(turn)], 1), number)
+    low, high = cells.borders()
+    z = 5 * rng.random((5000, 2)) - 2.5
+    within = ((z[:, None] > low) & (z[:, None] < high)).all(2)  # [points, cells]
+    assert within.sum(1).max() == 1, "no two cells overlap"
+    assert np.array_equal(np.where(within.any(1), within.argmax(1), -1), cells.locate(z))
+
+
 def test_the_middle_of_a_ring_is_in_no_cell(rng):
     turn = rng.uniform(0, 2 * np.pi, 20_000)
     ring = np.stack([np.cos(turn), np.sin(turn)], 1)

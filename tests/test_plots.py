@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -200,6 +200,39 @@ def test_holes_are_hatched_crowded_cells_coloured_and_tiles_tinted():
     title = figure.get_suptitle()
     assert "33 % of the cells are holes (10 % by chance)" in title
     assert "4.0 times its share (1.5 by chance)" in title
+
+
+# --- a prior, and health ---------------------------------------------------------------------------------------------
+
+
+def test_crosses_lie_over_samples_and_the_legend_has_the_samples_colour():
+    z = np.random.default_rng(0).normal(size=(50, 2))
+    figure = plots.prior_picture(z, "a prior", grid=z[:9])
+    (dots,), (crosses,) = artists(figure, "samples"), artists(figure, "grid")
+    assert crosses.get_zorder() > dots.get_zorder()
+    (legend,) = figure.legends
+    handles = {handle.get_label(): handle for handle in legend.legend_handles}
+    assert to_hex(handles["samples"].get_color()) == to_hex(dots.get_facecolors()[0])
+
+
+def test_numbers_on_the_axes_are_whole_and_none_is_taken_out_of_them():
+    for scale, at in ((1e-7, 1.0), (1e6, 0.0), (1e-5, 0.0)):
+        z = at + scale * np.random.default_rng(0).normal(size=(50, 2))
+        figure = plots.prior_picture(z, "a prior")
+        figure.draw_without_rendering()
+        for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis):
+            assert axis.get_offset_text().get_text() == ""
+
+
+def test_a_ratio_is_written_as_a_plain_number():
+    names = ("told_apart", "accuracy_real", "accuracy_fake", "r2")
+    history = {"epoch": [1, 2], "gradient_ratio": [1.2, 3.1]} | {name: [0.5, 0.5] for name in names}
+    figure = plots.health(history)
+    figure.draw_without_rendering()
+    axis = figure.axes[3].yaxis
+    texts = [tick.get_text() for tick in (*axis.get_majorticklabels(), *axis.get_minorticklabels())]
+    assert {"1", "2", "3"} <= {text for text in texts if text}
+    assert all(float(text) > 0 for text in texts if text)
 
 
 # --- colours ---------------------------------------------------------------------------------------------------------
@@ -437,6 +470,27 @@ def test_manifold_puts_row_zero_on_top_and_labels_both_axes():
         1.5: "20.00",
         0.5: "10.00",
     }
+
+
+def test_codes_outside_the_prior_are_faded_and_said_to_be():
+    images, outside = np.zeros((2, 3, 16, 16)), np.zeros((2, 3), dtype=bool)
+    outside[1, 2] = True
+    axes = plots.manifold(images, (16, 16), vmin=0, vmax=1, outside=outside).axes[0]
+    picture = axes.images[0].get_array()
+    assert (picture[16:, 32:] == 191).all()  # three quarters of the way from black to white
+    assert (picture[:16] == 0).all()
+    assert (picture[16:, :32] == 0).all()
+    assert "faded: codes outside the prior" in axes.get_title()
+    profiles = plots.manifold(np.random.default_rng(0).random((2, 3, 5)), (5,), outside=outside).axes[0].collections
+    assert sorted((round(part.get_alpha(), 2), len(part.get_paths())) for part in profiles) == [(0.25, 1), (1.0, 5)]
+
+
+@pytest.mark.parametrize("off", [True, False])
+def test_nothing_is_faded_where_all_codes_are_alike(off):
+    axes = plots.manifold(np.zeros((2, 3, 16, 16)), (16, 16), vmin=0, vmax=1, outside=np.full((2, 3), off)).axes[0]
+    assert (axes.images[0].get_array() == 0).all()
+    assert ("all of these codes lie outside the prior" in axes.get_title()) == off
+    assert "faded" not in axes.get_title()
 
 
 @pytest.mark.parametrize(("rows", "cols"), [(20, 20), (1, 7), (31, 2), (1, 1)])
@@ -680,6 +734,7 @@ BAD = np.array([[0, 0], [np.nan, 0], [0, 0.0]])
         (lambda: plots.samples(np.zeros((0, 4)), (2, 2)), "rows is empty"),
         (lambda: plots.samples(np.full((2, 4), np.nan), (4,)), "finite"),
         (lambda: plots.samples(np.zeros((2, 4)), (1, 1, 2, 2)), "shape must be"),
+        (lambda: plots.manifold(np.zeros((2, 3, 4)), (2, 2), outside=[True]), "of each of 2 x 3 codes"),
         (lambda: plots.manifold(np.zeros((2, 3, 4)), (2, 2), ([1], [2])), "3 values for the columns and 2"),
         (lambda: plots.manifold(np.zeros((2, 0, 4)), (2, 2)), r"\[rows, cols"),
         (lambda: plots.reconstructions(ONE, ONE[:1], (2,)), "3 originals but 1 reconstructions"),

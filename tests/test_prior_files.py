@@ -27,6 +27,7 @@ from aae.game import Game
 from aae.models import build
 from aae.phases import Batch
 from aae.priors.files import SIDE, pack, read_mixture, read_picture, read_points, unpack
+from aae.report import write
 
 LETTER = np.array([[0, 255, 255], [0, 255, 255], [0, 0, 128]], np.uint8)  # an L: dark on white, one grey pixel
 
@@ -75,6 +76,11 @@ def test_a_large_picture_is_averaged_down_and_the_noise_of_compression_is_no_ink
     [
         ("a.csv", "x,y\n1,2\n3,four\n", "line 3 must hold 2 numbers"),
         ("a.csv", "1,2\n3\n", "line 2 must hold 2 numbers"),
+        ("a.csv", "", "it is empty"),
+        ("a.csv", "x,y\n", "nothing but a line of names"),
+        ("a.csv", "x,y\n1,2\n\n3,nan\n", "line 4, number 2 is nan"),
+        ("a.csv", "x,y\n1,2\n3,1e39\n", "line 3, number 2 is 1e+39"),
+        ("a.csv", "1 2\n3 4\n", "separated by commas, semicolons or tabs"),
         ("a.csv", "x,label\n1,0.5\n2,1\n", "the column label must hold whole numbers"),
         ("a.npy", "not an array", "cannot be read"),
         ("a.txt", "1 2", "expected a point cloud"),
@@ -97,6 +103,60 @@ def test_points_come_from_three_kinds_of_file(tmp_path: Path) -> None:
         found = read_points(tmp_path / name)
         assert np.array_equal(found["points"], points)
         assert name == "a.npy" or found["labels"].tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("head", ["", "x,y\n"])
+def test_columns_are_separated_by_commas_semicolons_or_tabs(separator: str, head: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text((head + "1,2.5\n3,-4\n").replace(",", separator))
+    assert read_points(tmp_path / "a.csv")["points"].tolist() == [[1, 2.5], [3, -4]]
+    assert priors.from_points(tmp_path / "a.csv").latent == 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_beyond_float32_are_refused_by_file_and_row(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([[0.0, 1.0], [2.0, 1e300]]))
+    with pytest.raises(DataError) as caught:
+        read_points(tmp_path / "a.npy")
+    assert str(tmp_path / "a.npy") in str(caught.value)
+    assert "row 1, column 1 (counted from 0) is 1e+300" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "cannot be read as a mixture"),
+        ("[1, 2]", "found a list"),
+        ('{"means": [[0, 0], [1]], "covariances": [[1, 0], [0, 1]]}', "means must be numbers in rows of one length"),
+        ('{"means": [["a", 0]], "covariances": [[1, 0], [0, 1]]}', "means must be real numbers"),
+        ('{"means": {"a": 1}, "covariances": [[1, 0], [0, 1]]}', "means must be real numbers"),
+        ('{"means": [[NaN, 0]], "covariances": [[1, 0], [0, 1]]}', "means must be finite"),
+        ('{"means": [[0, 0]], "covariances": [[1, 2], [2, 1]]}', "must be positive definite"),
+        ('{"means": [[0, 0]], "covariances": [[1]]}', "the covariances must be"),
+        ('{"means": [[0, 0]], "covariances": [[1, 0], [0, 1]], "weights": [-1]}', "weights must be 1 numbers above 0"),
+        ('{"means": [[1e30, 0]], "covariances": [[1, 0], [0, 1]]}', "puts codes about 1e+30 from 0"),
+    ],
+)
+def test_a_mixture_that_is_none_is_refused_by_name(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "m.json").write_text(text)
+    with pytest.raises(DataError) as caught:
+        read_mixture(tmp_path / "m.json")
+    assert str(tmp_path / "m.json") in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_points_in_one_place_are_refused_by_file_unless_they_are_blurred(tmp_path: Path) -> None:
+    np.save(tmp_path / "same.npy", np.ones((5, 2)))
+    with pytest.raises(DataError) as caught:
+        priors.prior("points", file=str(tmp_path / "same.npy"))
+    assert str(tmp_path / "same.npy") in str(caught.value)
+    assert "prior.width" in str(caught.value)
+    assert priors.prior("points", file=str(tmp_path / "same.npy"), width=0.5).spread == pytest.approx(0.5)
+
+
+def test_ink_is_dark_or_bright(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="ink must be dark or bright, got 'white'"):
+        priors.from_picture(picture(tmp_path / "l.png"), ink="white")  # type: ignore[arg-type]
 
 
 def test_blank_and_broken_pictures_are_refused(tmp_path: Path) -> None:
@@ -161,6 +221,23 @@ def test_a_picture_travels_with_its_run(tmp_path: Path, digits: Dataset) -> None
     assert second.prior.describe() == run.prior.describe()
 
 
+def test_the_manifold_fades_what_is_decoded_where_the_prior_is_not(tmp_path: Path, digits: Dataset) -> None:
+    """Of an L, whose top right is empty: no tile there is darker than a quarter of black over white."""
+    config = tiny(prior__kind="picture", prior__file=str(picture(tmp_path / "l.png")), epochs=1)
+    run = aae.train(config, tmp_path / "run", data=digits)
+    write(run, compare=False, data=digits)
+    pixels = np.asarray(Image.open(tmp_path / "run" / "figures" / "manifold.png").convert("L"))
+    high, wide = pixels.shape
+
+    def darkest(top: float, bottom: float, left: float, right: float) -> int:
+        part = pixels[int(top * high) : int(bottom * high), int(left * wide) : int(right * wide)]
+        return int(part.min())
+
+    assert darkest(0.15, 0.4, 0.6, 0.9) >= 191  # top right
+    assert darkest(0.15, 0.4, 0.15, 0.3) < 150  # top left
+    assert darkest(0.75, 0.88, 0.6, 0.9) < 150  # bottom right
+
+
 def test_a_new_file_takes_the_place_of_what_was_read_before() -> None:
     read = tiny(prior__kind="picture", prior__content="old:AAAA")
     chosen = resolve(read, replace(read, {"prior.file": "new.png"}), written=["prior.file"])
@@ -172,6 +249,11 @@ def test_a_new_file_takes_the_place_of_what_was_read_before() -> None:
     ("changes", "said"),
     [
         ({"prior.kind": "mixture", "prior.labels": True, "prior.components": 7}, "has 7 classes for the 10 of digits"),
+        ({"prior.kind": "one-hot", "prior.labels": True, "model.latent": 7}, "set model.latent to 10"),
+        (
+            {"prior.kind": "product", "prior.labels": True, "prior.blocks": ("a=one-hot:7",), "model.latent": 7},
+            "give it a block of 10 classes, such as digit=one-hot:10",
+        ),
         ({"prior.kind": "swiss-roll", "model.latent": 3}, "set model.latent to 2"),
         ({"prior.kind": "picture", "prior.file": "none.png"}, "none.png cannot be read as a picture"),
     ],
@@ -183,6 +265,18 @@ def test_what_does_not_fit_is_refused_before_training(
         aae.train(check(replace(tiny(), changes)), tmp_path / "run", data=digits)
     assert said in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("kind", ["points", "mixture"])
+def test_what_a_file_lacks_is_not_asked_of_a_setting(kind: str, tmp_path: Path, digits: Dataset) -> None:
+    """A file decides how many classes there are, so `prior.components` would be refused in the next breath."""
+    np.savez(tmp_path / "points.npz", points=np.eye(2), labels=[0, 1])
+    np.savez(tmp_path / "mixture.npz", means=np.eye(2), covariances=np.eye(2))
+    changes = {"prior.kind": kind, "prior.file": str(tmp_path / f"{kind}.npz"), "prior.labels": True}
+    with pytest.raises(ConfigError, match="has 2 classes for the 10 of digits") as caught:
+        build(check(replace(tiny(), changes)), digits.spec)
+    assert "prior.file" in str(caught.value)
+    assert "components" not in str(caught.value)
 
 
 # Labels
@@ -233,6 +327,17 @@ def test_a_labelled_run_is_reported_beside_baselines_that_learn_no_labels(kind: 
     assert (values.shape, rows.shape) == ((2, 3), (3, 3, 8, 8))
 
 
+def test_the_multiple_that_is_suggested_can_be_had(digits: Dataset) -> None:
+    import re
+
+    from aae.data import load
+
+    with pytest.raises(ConfigError, match="set it to a multiple") as caught:
+        load(tiny(prior__kind="ring", prior__labels=True, data__labelled=99_999).data)
+    suggested = int(re.findall(r"such as (\d+)", str(caught.value))[0])
+    assert load(tiny(prior__kind="ring", prior__labels=True, data__labelled=suggested).data).spec == digits.spec
+
+
 # The command line
 
 
@@ -242,11 +347,22 @@ def test_priors_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[0] for line in said] == list(priors.KINDS)
 
 
-@pytest.mark.parametrize("what", ["ring", "product", "picture", "cloud", "one-hot"])
+MIXTURE = {"means": [[0, 0], [2, 2]], "covariances": [[0.1, 0], [0, 0.1]]}
+
+
+@pytest.mark.parametrize("what", ["ring", "product", "picture", "picture.tif", "cloud", "one-hot", "m.json", "m.npz"])
 def test_a_prior_is_drawn(what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = what
     if what == "picture":
         name = str(picture(tmp_path / "l.png"))
+    if what == "picture.tif":
+        name = str(picture(tmp_path / "l.tif"))
+    if what == "m.json":
+        (tmp_path / what).write_text(json.dumps(MIXTURE))
+    if what == "m.npz":
+        np.savez(tmp_path / what, means=MIXTURE["means"], covariances=MIXTURE["covariances"])
+    if what.startswith("m."):
+        name = str(tmp_path / what)
     if what == "cloud":
         name = str(tmp_path / "c.npy")
         np.save(tmp_path / "c.npy", np.random.default_rng(0).normal(size=(50, 1)))
@@ -271,6 +387,35 @@ def test_what_cannot_be_drawn_is_refused(
 ) -> None:
     assert main(words) == code
     assert said in capsys.readouterr().err
+
+
+def test_a_file_that_no_prior_is_read_from_is_said_to_be_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.txt").write_text("1 2")
+    for name in ("x.txt", "."):
+        assert main(["priors", "show", str(tmp_path / name), "-o", str(tmp_path / "o.png")]) == 2
+        said = capsys.readouterr().err
+        assert str(tmp_path / name) in said
+        assert ".png" in said
+        assert ".json" in said
+
+
+@pytest.mark.parametrize("command", ["train", "tune"])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--prior", "ring"], "did you mean --prior.kind ring?"),
+        (["--prior=ring"], "did you mean --prior.kind ring?"),
+        (["--prior.kind", "rnig"], 'Did you mean "ring"?'),
+        (["--model.kind=semisupervised"], 'Did you mean "semi-supervised"?'),
+    ],
+)
+def test_a_word_that_is_nearly_right_is_put_right(
+    command: str, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, *words]) == 2
+    assert said in capsys.readouterr().err.splitlines()[0]
 
 
 def test_settings_name_every_kind() -> None:

@@ -16,7 +16,7 @@ from aae.page import KINDS, MEASURES
 FIGURES = {
     "latent": "Codes of training and held-out rows, and the outline of the prior.",
     "holes": "Where codes are missing from the prior, and where they crowd.",
-    "manifold": "Rows decoded at cells of equal probability of the prior.",
+    "manifold": "Rows decoded from a grid of codes along the prior; any that lie outside it are faded.",
     "samples": "Decoded samples of the prior.",
 }
 """The figures of a run that a card shows, if they are there."""

@@ -114,7 +114,7 @@ class Yardstick:
             probability = np.full(len(polygons), 1 / len(polygons))
         else:
             part = Partition.cut(self.large[:, axes], self.bins ** len(axes))
-            polygons = [_box(low, high) for low, high in zip(part.low, part.high, strict=True)]
+            polygons = [_box(low, high) for low, high in zip(*part.borders(), strict=True)]
             at, probability = part.locate, part.probability
 
         def ratio(z: Array) -> Array:

@@ -115,13 +115,25 @@ class _Drawing:
         values, grid = self.run.traverse(GRID)
         cells = self.flat(grid.reshape(-1, *grid.shape[2:])).reshape(*grid.shape[:2], *self.shape)
         across = (values[0], values[1][::-1] if self.run.latent > 1 else np.zeros(1))
-        plots.save(plots.manifold(cells, self.shape, across, *self.limits), folder / "manifold.png")
+        outside = self._outside_prior()
+        figure = plots.manifold(cells, self.shape, across, *self.limits, outside=outside)
+        plots.save(figure, folder / "manifold.png")
         said = "What the decoder makes of codes along the prior's own quantiles, each cell equally probable."
         if not self.run.prior.separable:
-            said = "What the decoder makes of an even grid of codes around the prior, those between its parts included."
+            said = "What the decoder makes of an even grid of codes around the prior."
+        if outside.all():
+            said += " All of them lie outside the prior."
+        elif outside.any():
+            said += " Those that lie outside the prior are faded."
         if self.run.latent > 2:
             said += " The other dimensions of the code stay at the prior's centre."
         return [Section("manifold", "Manifold", said, folder / "manifold.png")]
+
+    def _outside_prior(self) -> Array:
+        """Which codes of the grid lie where the prior is not, [rows, cols] as `Run.traverse` lays them out."""
+        codes = self.run.prior.grid(GRID)
+        inside = self.run.prior.contains(codes.reshape(-1, self.run.latent)).numpy().reshape(codes.shape[:-1])
+        return ~(inside[None] if self.run.latent == 1 else inside.T[::-1])
 
     def holes(self, folder: Path) -> list[Section]:
         if not self.has_prior or self.run.model.beside:

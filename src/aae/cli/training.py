@@ -22,6 +22,7 @@ from aae.cli.options import (
     data_again,
     say,
 )
+from aae.cli.words import check_words
 from aae.config import Config
 from aae.errors import ConfigError
 
@@ -56,6 +57,7 @@ class Train:
 def train(arguments: Sequence[str]) -> None:
     """Train a model in a new run directory, measure it, and write its report."""
     base, rest = base_of(list(arguments))
+    check_words(rest)
     chosen = tyro.cli(Train, args=rest, default=Train(settings=base), prog="aae train [RECIPE]")
     settings = config.resolve(base, chosen.settings, written=settings_named(rest))
     _refuse_live(chosen.live)

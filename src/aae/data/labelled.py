@@ -28,7 +28,8 @@ def choose_labelled(
         raise ConfigError(f"{asked} needs labels, and --data {config.source} has none in its training rows")
     each, left = divmod(config.labelled, len(classes))
     if left:
-        near = max(1, each) * len(classes)
+        fewest = min(int((y[known] == k).sum()) for k in range(len(classes)))
+        near = max(1, min(each, fewest)) * len(classes)
         raise ConfigError(
             f"{asked} cannot be shared out equally among {len(classes)} classes; set it to a multiple, such as {near}"
         )

@@ -27,8 +27,8 @@ from aae.config import (
 )
 from aae.data import MEMORY
 from aae.errors import ConfigError
+from aae.priors.clouds import Points
 from aae.priors.files import CLOUDS, PICTURES, pack
-from aae.priors.given import Points
 from aae.recommend import convolved
 
 PARAMETERS = {

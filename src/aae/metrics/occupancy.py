@@ -72,6 +72,23 @@ class Partition:
     def __len__(self) -> int:
         return len(self.probability)
 
+    def borders(self) -> tuple[Floats, Floats]:
+        """The lower and upper corner [cells, d] of each cell as `locate` has it: its box, cut where others begin."""
+        low, high = self.low.copy(), self.high.copy()
+
+        def cut(at: int, lower: Floats, upper: Floats) -> None:
+            if at < 0:
+                cell = -1 - at
+                low[cell], high[cell] = np.maximum(low[cell], lower), np.minimum(high[cell], upper)
+                return
+            axis, threshold, left, right = self._nodes[at]
+            here = np.arange(len(lower)) == axis
+            cut(left, lower, np.where(here, threshold, upper))
+            cut(right, np.where(here, threshold, lower), upper)
+
+        cut(0 if self._nodes else -1, np.full(low.shape[1], -np.inf), np.full(low.shape[1], np.inf))
+        return low, high
+
     def locate(self, codes: npt.ArrayLike) -> Counts:
         """The cell [n] of each code [n, d]; -1 for a code outside every cell."""
         z = rows(codes, "codes")

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from torch import Tensor
 
 from aae import objectives
-from aae.config import Config, DataSpec
+from aae.config import Config, DataSpec, unused_by_prior
+from aae.config import Prior as PriorSettings
 from aae.convolution import ConvolutionalDecoder, ConvolutionalEncoder
 from aae.errors import ConfigError
 from aae.heads import Heads
@@ -120,9 +121,22 @@ def prior_classes(config: Config, spec: DataSpec, prior: Prior) -> int:
         has = f"{prior.classes} classes" if prior.classes else "no classes"
         raise ConfigError(
             f"prior.labels gives each class a part of the prior, and the prior, {prior.describe()}, has {has} for the "
-            f"{len(spec.classes)} of {spec.name}; set prior.components to {len(spec.classes)}, or another prior.kind"
+            f"{len(spec.classes)} of {spec.name}; {_as_many(config.prior, len(spec.classes))}"
         )
     return len(spec.classes)
+
+
+def _as_many(prior: PriorSettings, classes: int) -> str:
+    """How a prior of this kind comes to have so many classes."""
+    if "components" not in unused_by_prior(prior):
+        return f"set prior.components to {classes}, or another prior.kind"
+    ways = {
+        "points": f"give the points of prior.file labels 0 to {classes - 1}",
+        "mixture": f"give the mixture of prior.file {classes} means",
+        "one-hot": f"set model.latent to {classes}",
+        "product": f"give it a block of {classes} classes, such as digit=one-hot:{classes}, and no other number",
+    }
+    return f"{ways.get(prior.kind, 'choose a prior.kind that has them')}, or leave prior.labels out"
 
 
 def reconstruction_error(config: Config) -> ReconstructionLoss:

@@ -39,6 +39,7 @@ Limit = float | ArrayLike | None
 
 MARGIN = 0.1  # free border of a vector's cell, as a share of the cell
 VECTOR_CELL = (0.75, 1.0)  # its height and width, where the longer side of an image is 1
+FADED = 0.25  # what is left of a tile whose code lies outside the prior; the rest is background
 PICTURE = 640  # the longer side of a sample picture, in pixels, is enlarged to at most this
 
 
@@ -48,12 +49,14 @@ def manifold(
     axes_values: tuple[ArrayLike, ArrayLike] | None = None,
     vmin: Limit = None,
     vmax: Limit = None,
+    outside: ArrayLike | None = None,
 ) -> Figure:
     """What the decoder makes of a grid of codes laid over the prior.
 
     `images` [rows, cols, *shape], where row 0 is the top one and has the highest second coordinate;
     `axes_values` is (the first coordinate of each column [cols], the second coordinate of each row [rows]).
-    `vmin` and `vmax` bound the values shown, see `samples`.
+    `vmin` and `vmax` bound the values shown, see `samples`. `outside` [rows, cols] says which codes lie outside the
+    prior: they are faded, and a note says so; where all of them do, the note alone says it.
 
     Raises DataError if the arrays do not fit together.
     """
@@ -67,9 +70,16 @@ def manifold(
     unit = min(6.6 / max(rows * height, cols * width), 2.0)  # inches
     figure = blank_figure(max(4.4, 1.0 + unit * cols * width), max(1.7, 1.1 + unit * rows * height))
     axes = figure.add_subplot()
+    off = np.zeros((rows, cols), dtype=bool) if outside is None else np.asarray(outside, dtype=bool)
+    if off.shape != (rows, cols):
+        raise DataError(f"outside must say of each of {rows} x {cols} codes whether it is, got {list(off.shape)}.")
+    note = "" if not off.any() else "faded: codes outside the prior"
+    if off.all():
+        off, note = ~off, "all of these codes lie outside the prior"
     # Small pictures that fill their frame run into one another without a line between them.
-    reading = draw_grid(axes, cells, vmin, vmax, gap=1 if len(shape) > 1 and max(shape[-2:]) < 16 else 0)
-    title = f"Decoded from a grid of {rows} × {cols} codes along the prior"
+    gap = 1 if len(shape) > 1 and max(shape[-2:]) < 16 else 0
+    reading = draw_grid(axes, cells, vmin, vmax, gap, off)
+    title = f"Decoded from a grid of {rows} × {cols} codes along the prior" + (f"\n{note}" if note else "")
     dress(axes, title, "\n".join(filter(None, ["code dimension 1", reading])), "code dimension 2")
     if axes_values is None:
         axes.set_xticks([])
@@ -160,28 +170,35 @@ def sample_picture(rows: ArrayLike, shape: Sequence[int], vmin: Limit = None, vm
     return Image.fromarray(pixels.repeat(factor, axis=0).repeat(factor, axis=1))
 
 
-def draw_grid(axes: Axes, cells: Array, vmin: Limit, vmax: Limit, gap: int = 0) -> str:
+def draw_grid(axes: Axes, cells: Array, vmin: Limit, vmax: Limit, gap: int = 0, faded: Array | None = None) -> str:
     """Draw `cells` [rows, cols, *shape], where cell (i, j) covers x in [j, j + 1] and y in [rows - 1 - i, rows - i].
 
-    Returns how to read the cells, or an empty text for images. Cells that are NaN stay white.
+    Returns how to read the cells, or an empty text for images. Cells that are NaN stay white; of those that are
+    `faded` [rows, cols] a quarter is left.
     """
     rows, cols, *shape = cells.shape
     flat = cells.reshape(rows * cols, *shape)
     low, high = _limits(flat, len(shape) == 1, vmin, vmax)
+    pale = np.zeros((rows, cols), dtype=bool) if faded is None else faded
     if len(shape) == 1:
-        axes.add_collection(_profiles(flat, cols, low, high, facecolors=PALETTE[2], edgecolors=PALETTE[0]))
+        for chosen, alpha in ((~pale, 1.0), (pale, FADED)):
+            if chosen.any():
+                shown = np.where(chosen.reshape(-1, 1), flat, np.nan)
+                style: dict[str, Any] = {"facecolors": PALETTE[2], "edgecolors": PALETTE[0], "alpha": alpha}
+                axes.add_collection(_profiles(shown, cols, low, high, **style))
         axes.set_xlim(0, cols)
         axes.set_ylim(0, rows)
         axes.set_aspect(VECTOR_CELL[0] / VECTOR_CELL[1])
         return _reading(shape[0], len(flat), vmin, vmax)
-    axes.imshow(tile(cells, low, high, gap), extent=(0, cols, 0, rows), aspect=shape[-2] / shape[-1])
+    axes.imshow(tile(cells, low, high, gap, pale), extent=(0, cols, 0, rows), aspect=shape[-2] / shape[-1])
     return ""
 
 
-def tile(cells: Array, low: Array, high: Array, gap: int = 0) -> Array:
+def tile(cells: Array, low: Array, high: Array, gap: int = 0, faded: Array | None = None) -> Array:
     """Images [rows, cols, (c,) h, w] as one picture [rows * h, cols * w, 3] of bytes, with `gap` white pixels between.
 
-    `low` becomes 0 and `high` 255; where they are equal, all is black. NaN is white.
+    `low` becomes 0 and `high` 255; where they are equal, all is black. NaN is white. Of those that are `faded` [rows,
+    cols] a quarter is left, over white.
     """
     if cells.ndim == 5:  # channels last, and grey unless they are red, green, blue
         cells = np.moveaxis(cells, 2, -1)
@@ -191,6 +208,8 @@ def tile(cells: Array, low: Array, high: Array, gap: int = 0) -> Array:
     rows, cols, h, w, _ = cells.shape
     span = float(high - low)
     shades = np.rint(np.clip((cells - low) / (span if span > 0 else 1.0), 0, 1) * 255)
+    if faded is not None:
+        shades = np.where(faded[:, :, None, None, None], np.rint(255 - FADED * (255 - shades)), shades)
     canvas = np.full((rows, h + gap, cols, w + gap, 3), 255, dtype=np.uint8)
     canvas[:, :h, :, :w] = np.nan_to_num(shades, nan=255).astype(np.uint8).transpose(0, 2, 1, 3, 4)
     picture = canvas.reshape(rows * (h + gap), cols * (w + gap), 3)

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatterSciNotation, MaxNLocator
 from numpy.typing import ArrayLike
 
 from aae.errors import DataError
-from aae.plots.style import FAINT, INK, PALETTE, Array, blank_figure, dress
+from aae.plots.style import FAINT, INK, PALETTE, SMALL, Array, blank_figure, dress
 
 LINE: dict[str, Any] = {"linewidth": 1.6, "markersize": 3.5}
 
@@ -52,6 +52,9 @@ def health(history: Mapping[str, ArrayLike]) -> Figure:
         _curve(pull, epochs, ratio, "generator / reconstruction", PALETTE[0])
         if np.isfinite(ratio).any():
             pull.set_yscale("log")
+            pull.yaxis.set_major_formatter(_Plain())
+            pull.yaxis.set_minor_formatter(_Plain(minor_thresholds=(1, 0.4)))
+            pull.tick_params(which="minor", labelsize=SMALL, labelcolor=INK)
         pull.axhline(1, color=FAINT, linestyle="--", linewidth=1.1, label="1: equal pull", zorder=1)
     titles = (
         ("A fresh classifier on codes and prior", "share right"),
@@ -65,6 +68,13 @@ def health(history: Mapping[str, ArrayLike]) -> Figure:
         axes.grid(color=INK, alpha=0.08, linewidth=0.6)
         axes.legend(facecolor="white", framealpha=0.9, edgecolor="none", fontsize=8, labelcolor=INK)
     return figure
+
+
+class _Plain(LogFormatterSciNotation):
+    """20 rather than 2 x 10^1, at the ticks that would have been labelled."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
 
 
 def _curve(axes: Axes, epochs: Array, values: Array, label: str, colour: str) -> None:

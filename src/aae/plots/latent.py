@@ -224,6 +224,8 @@ def draw_plane(axes: Axes, title: str, extent: Sequence[Array], latent: int) -> 
         axes.set_ylim(bottom, top)
         axes.set_aspect("equal")
     axes.locator_params(nbins=5, axis="x" if latent == 1 else "both")
+    # Numbers in full: what matplotlib takes out of them it writes where the title is.
+    axes.ticklabel_format(useOffset=False, scilimits=(-7, 7), axis="x" if latent == 1 else "both")
     axes.grid(color=FAINT, alpha=0.15, linewidth=0.6)
     axes.set_axisbelow(True)
 

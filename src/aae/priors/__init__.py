@@ -26,9 +26,10 @@ from aae.priors.build import (
     prior,
     with_content,
 )
+from aae.priors.clouds import Points
 from aae.priors.curves import Curve, spiral, swiss_roll
 from aae.priors.gaussians import Gaussian, Mixture, lattice, petals
-from aae.priors.given import Distribution, Drawn, Points
+from aae.priors.given import Distribution, Drawn
 from aae.priors.parts import OneHot, Product
 from aae.priors.pixels import Pixels, checkerboard
 from aae.priors.round import Shell, Torus

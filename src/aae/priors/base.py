@@ -9,12 +9,14 @@ import abc
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from aae.errors import ConfigError
+from aae.priors.checked import OF_CODES, of_codes, of_draws
 
 Array = np.ndarray
 MASS = 0.99
@@ -31,6 +33,8 @@ class Prior(abc.ABC):
     latent: dimensions of a code. classes: how many classes `sample` can be asked for, None for none.
     inside_mass: share of the prior's own mass that `contains` accepts; 1 for a bounded support.
     separable: whether the axes are independent, each with its own quantiles: `cdf` and `icdf` exist then.
+
+    Methods that take codes take tensors or arrays of numbers [n, latent], and raise DataError for any other shape.
     """
 
     latent: int
@@ -38,11 +42,18 @@ class Prior(abc.ABC):
     inside_mass: float = 1.0
     separable: bool = False
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name, check in [("sample", of_draws), *((name, of_codes) for name in OF_CODES)]:
+            if name in vars(cls):
+                setattr(cls, name, check(vars(cls)[name]))
+
     @abc.abstractmethod
     def sample(self, n: int, y: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """n independent draws, float32 [n, latent], on the generator's device (None: torch's own generator).
 
-        y: [n] int64, the class of each draw, -1 for one from the whole prior. ConfigError where there are no classes.
+        y: [n] whole numbers, the class of each draw, -1 for one from the whole prior. ConfigError where there are no
+        classes, and for a number of draws below 0.
         """
 
     @abc.abstractmethod
@@ -125,7 +136,8 @@ class Prior(abc.ABC):
 
         The first two coordinates vary, the first along the first axis; the others stay at the `centre`. Each code is
         the centre of a cell of equal probability where the axes are independent, else of a cell of an even grid over
-        `bounds`.
+        `bounds`. Codes of an even grid may lie where the prior is not, such as in the middle of a ring: `contains`
+        tells which, and the manifold figure fades them.
         """
         axes = min(self.latent, 2)
         unit = torch.from_numpy(quantile_grid(n, axes)).reshape(-1, axes)
@@ -181,6 +193,11 @@ class Prior(abc.ABC):
         y = y.to(generator.device)
         low, high = line[y.clamp(min=0)], line[y.clamp(min=0) + 1]
         return torch.where(y < 0, u, low + u * (high - low))
+
+
+def counted(n: float, one: str) -> str:
+    """`counted(1, "dimension")` is "1 dimension"; of any other number there are dimensions."""
+    return f"{n:g} {one}" if n == 1 else f"{n:g} {one}s"
 
 
 def even(classes: int) -> list[float]:

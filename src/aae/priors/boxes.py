@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aae.priors.base import MASS, Array, Prior, circle
+from aae.priors.base import MASS, Array, Prior, circle, counted
 
 
 class Uniform(Prior):
@@ -116,7 +116,7 @@ class Laplace(Prior):
         return [radius * np.array([[-1, 0], [0, -1], [1, 0], [0, 1], [-1, 0]], dtype=np.float64)]
 
     def describe(self) -> str:
-        return f"Laplace of scale {self.scale:g} in {self.latent} dimensions"
+        return f"Laplace of scale {self.scale:g} in {counted(self.latent, 'dimension')}"
 
 
 class StudentT(Prior):
@@ -182,6 +182,5 @@ class StudentT(Prior):
         return [radius * np.array([-1.0, 1.0])] if self.latent == 1 else [circle(radius)]
 
     def describe(self) -> str:
-        return (
-            f"Student's t with {self.degrees:g} degrees of freedom and scale {self.scale:g} in {self.latent} dimensions"
-        )
+        freedom = f"{self.degrees:g} degrees of freedom"
+        return f"Student's t with {freedom} and scale {self.scale:g} in {counted(self.latent, 'dimension')}"

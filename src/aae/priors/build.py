@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +16,35 @@ from aae import plugins
 from aae.config import Prior as Settings
 from aae.config import from_dict, unused_by_prior
 from aae.errors import ConfigError
-from aae.priors.base import Prior
+from aae.priors.base import Prior, counted
 from aae.priors.boxes import Laplace, StudentT, Uniform
+from aae.priors.checked import numbers
+from aae.priors.clouds import Points
 from aae.priors.curves import spiral, swiss_roll
-from aae.priors.files import CLOUDS, PICTURES, Ink, pack, read_mixture, read_picture, read_points, unpack
+from aae.priors.files import (
+    CLOUDS,
+    MIXTURES,
+    PICTURES,
+    Ink,
+    is_mixture,
+    pack,
+    read_mixture,
+    read_picture,
+    read_points,
+    unpack,
+)
 from aae.priors.gaussians import Gaussian, Mixture, lattice, petals
-from aae.priors.given import Distribution, Draw, Drawn, Points
+from aae.priors.given import Distribution, Draw, Drawn
 from aae.priors.parts import OneHot, Product
 from aae.priors.pixels import Pixels, checkerboard
+from aae.priors.reach import in_reach
 from aae.priors.round import Shell, Torus
 
 CLASSES = 10
 """Components of a mixture and segments of a roll, where the settings give no number."""
+
+READ = f"pictures ({', '.join(PICTURES)}), points ({', '.join(CLOUDS)}) and mixtures ({', '.join(MIXTURES)})"
+"""What files a prior is read from."""
 
 
 def build(settings: Settings, latent: int) -> Prior:
@@ -34,12 +52,16 @@ def build(settings: Settings, latent: int) -> Prior:
 
     Raises ConfigError for settings that do not fit the dimensions, DataError for a file that cannot be read.
     """
+    _dimensions(latent)
     made = KINDS[settings.kind][0](with_content(settings), latent)
     if not isinstance(made, Prior):
         raise ConfigError(f"prior() of the plugin must return an aae.priors.Prior, got {type(made).__name__}")
+    if settings.kind != "points":  # which see to it themselves, by the name of their file
+        option = _scale_of(settings)
+        in_reach(made, option, ConfigError, "choose another one")
     if made.latent != latent:
         raise ConfigError(
-            f"prior.kind = {settings.kind} gives codes of {made.latent} dimensions ({made.describe()}), and "
+            f"prior.kind = {settings.kind} gives codes of {counted(made.latent, 'dimension')} ({made.describe()}), and "
             f"model.latent is {latent}; set model.latent to {made.latent}"
         )
     return made
@@ -54,18 +76,29 @@ def with_content(settings: Settings) -> Settings:
         return dataclasses.replace(
             settings, file=None, content=pack(name, {"ink": read_picture(settings.file, settings.ink)}), ink="dark"
         )
-    read = read_points if settings.kind == "points" else read_mixture
-    return dataclasses.replace(settings, file=None, content=pack(name, read(settings.file)))
+    if settings.kind == "points":
+        found = read_points(settings.file)
+        Points(found["points"], _width(settings, 0.0), found.get("labels"), settings.file)  # which may be one point
+    else:
+        found = read_mixture(settings.file)
+    return dataclasses.replace(settings, file=None, content=pack(name, found))
 
 
 def prior(name: str, latent: int | None = None, **settings: object) -> Prior:
     """The prior of this name: `prior("ring")`, `prior("gaussian", latent=8, scale=1.0)`.
 
-    settings: any setting of `aae.config.Prior`, such as scale, width, components. latent: dimensions of a code; by
-    default those that the shape needs, else 2.
+    settings: any setting of `aae.config.Prior`, such as scale, width, components; a covariance may be a matrix.
+    latent: dimensions of a code; by default those that the shape needs, else 2.
 
     Raises ConfigError for an unknown name and for a setting that this prior has no use for.
     """
+    if not isinstance(name, str):
+        raise ConfigError(f"expected the name of a prior, such as ring, got {name!r}; the names: {', '.join(KINDS)}")
+    if "covariance" in settings:
+        matrix = numbers(settings["covariance"], "prior.covariance", ConfigError)
+        settings["covariance"] = tuple(matrix.astype(float).ravel().tolist())
+        side = math.isqrt(matrix.size)
+        latent = side if latent is None and side and side**2 == matrix.size else latent
     chosen = from_dict(Settings, {"kind": name.replace("_", "-"), **settings}, where="prior.")
     ignored = unused_by_prior(chosen)
     for key in settings:
@@ -76,13 +109,25 @@ def prior(name: str, latent: int | None = None, **settings: object) -> Prior:
     return build(chosen, latent)
 
 
-def from_points(points: ArrayLike, width: float = 0.0, labels: ArrayLike | None = None) -> Points:
-    """Points [m, latent], each as probable as any other, blurred by a Gaussian of deviation `width`."""
+def from_points(points: ArrayLike | str | Path, width: float = 0.0, labels: ArrayLike | None = None) -> Points:
+    """Points [m, latent], each as probable as any other, blurred by a Gaussian of deviation `width`.
+
+    points: an array, a tensor, lists, or the name of a file (.npy, .npz, .csv), which may hold labels too. labels [m]:
+    whole numbers 0, 1, ..., -1 for none. Raises DataError for what is no cloud of points.
+    """
+    if isinstance(points, (str, Path)):
+        found = read_points(points)
+        made = Points(found["points"], width, found.get("labels") if labels is None else labels, str(points))
+        made.name = Path(points).name  # errors name the folder too
+        return made
     return Points(points, width, labels)
 
 
 def from_picture(path: str | Path, half_width: float = 2.0, ink: Ink = "dark") -> Pixels:
-    """The picture's ink as density: dark pixels, or bright ones. Its longer side spans -half_width to half_width."""
+    """The picture's ink as density: dark pixels, or bright ones. Its longer side spans -half_width to half_width.
+
+    Raises DataError for a file that is no picture, ConfigError for another ink and a half_width that is not above 0.
+    """
     return Pixels(read_picture(path, ink), half_width, Path(path).name)
 
 
@@ -103,12 +148,37 @@ def named(what: str) -> Prior:
         raise ConfigError("a plugin's prior belongs to the settings of a run; see docs/extending.md")
     if what in KINDS:
         return prior(what, None, **EXAMPLES.get(what, {}))
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; name a file in it: {READ}")
     if path.suffix.lower() in PICTURES:
         return from_picture(path)
+    if path.suffix.lower() in MIXTURES and is_mixture(path):
+        return prior("mixture", file=what)
     if path.suffix.lower() in CLOUDS:
-        found = read_points(path)
-        return Points(found["points"], 0.0, found.get("labels"), path.name)
+        return from_points(path)
+    if path.suffix and not path.exists():
+        raise ConfigError(f"there is no file {path}, and no prior of that name; aae priors lists them")
+    if path.exists():
+        raise ConfigError(f"{path} is there, but a prior cannot be read from {path.suffix or 'such'} files: {READ}")
     return prior(what)
+
+
+def _dimensions(latent: object) -> None:
+    if not isinstance(latent, (int, np.integer)) or isinstance(latent, bool) or latent < 1:
+        raise ConfigError(f"latent, the dimensions of a code, must be a whole number of 1 or more, got {latent!r}")
+
+
+def _scale_of(s: Settings) -> str:
+    """The setting, with its value where that is short, that decides how far codes spread."""
+    if s.kind == "mixture" and s.content:
+        return f"prior.file {unpack(s.content)[0]}"
+    if s.kind == "plugin":
+        return "the prior of the plugin"
+    if s.kind in ("one-hot", "product"):
+        return f"prior.kind = {s.kind}"
+    if s.covariance:
+        return "prior.covariance"
+    return f"prior.scale = {s.scale:g}"
 
 
 def _planar(settings: Settings, latent: int) -> None:
@@ -206,7 +276,10 @@ def _points(s: Settings, latent: int) -> Prior:
 def _product(s: Settings, latent: int) -> Prior:
     if not s.blocks:
         raise ConfigError('prior.kind = product needs prior.blocks, such as "style=gaussian:8" "class=one-hot:10"')
-    return Product(dict(_block(text) for text in s.blocks))
+    blocks = [_block(text) for text in s.blocks]
+    if twice := _repeated(name for name, _ in blocks):
+        raise ConfigError(f'prior.blocks: two blocks are named "{twice}"; give each a name of its own')
+    return Product(dict(blocks))
 
 
 def _plugin(s: Settings, latent: int) -> Prior:
@@ -227,11 +300,23 @@ def _block(text: str) -> tuple[str, Prior]:
         raise ConfigError(f'prior.blocks: "{text}" is a product within a product; list its blocks side by side')
     if kind == "plugin":
         raise ConfigError(f'prior.blocks: "{text}": a plugin gives a whole prior; let it return a product')
+    if twice := _repeated(one.partition("=")[0] for one in given):
+        raise ConfigError(f'prior.blocks: "{text}" says {twice} twice; leave one of them out')
     settings = {key: value for key, _, value in (one.partition("=") for one in given)}
     try:
         return name, prior(kind, int(dimensions), **{k: _value(k, v) for k, v in settings.items()})
     except ConfigError as error:
         raise ConfigError(f'prior.blocks: "{text}": {error}') from None
+
+
+def _repeated(names: Iterable[str]) -> str | None:
+    """The first name that comes a second time."""
+    seen = set[str]()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 def _value(key: str, text: str) -> object:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from aae.errors import ConfigError
-from aae.priors.base import Array, Prior, even
+from aae.priors.base import Array, Prior, counted, even
 from aae.priors.gaussians import Mixture
 
 POINTS = 8192
@@ -91,13 +91,13 @@ class Curve(Prior):
 
 def swiss_roll(radius: float, turns: float, width: float, classes: int) -> Curve:
     """One arm whose radius grows in proportion to its angle, from the centre to `radius` (section 2.3 of the paper)."""
-    name = f"swiss roll of {turns:g} turns and radius {radius:g}"
+    name = f"swiss roll of {counted(turns, 'turn')} and radius {radius:g}"
     return Curve([_arm(radius, turns, 0.0)], width, classes, name)
 
 
 def spiral(radius: float, turns: float, width: float, arms: int) -> Curve:
     """So many arms, evenly turned about the centre; each is a class."""
-    name = f"spiral of {arms} arms, {turns:g} turns and radius {radius:g}"
+    name = f"spiral of {counted(arms, 'arm')}, {counted(turns, 'turn')} and radius {radius:g}"
     return Curve([_arm(radius, turns, 2 * math.pi * i / arms) for i in range(arms)], width, arms, name)
 
 

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import base64
 import binascii
-import csv
-import io
 import json
 import warnings
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from aae.columns import is_number
 from aae.errors import ConfigError, DataError
+from aae.priors.checked import numbers
+from aae.priors.clouds import cloud
+from aae.priors.gaussians import Mixture
+from aae.priors.reach import in_reach
+from aae.priors.sheets import read_sheet
 from aae.serialize import arrays_bytes, read_arrays
 
 Array = np.ndarray
@@ -36,16 +38,19 @@ MOST_BYTES = 64 * 2**20
 """Most bytes that packed content may grow to."""
 
 Ink = Literal["dark", "bright"]
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 CLOUDS = (".npy", ".npz", ".csv")
+MIXTURES = (".json", ".npz")
 
 
 def read_picture(path: str | Path, ink: Ink = "dark") -> Array:
     """The ink of each pixel of a picture, uint8 [h, w]: 255 where it is blackest, or whitest with `ink` bright.
 
     Transparent parts count as white paper. A picture of more than 128 pixels is averaged down. DataError for a file
-    that is no picture, or has no ink at all.
+    that is no picture, or has no ink at all; ConfigError for another kind of ink.
     """
+    if ink not in get_args(Ink):
+        raise ConfigError(f"ink must be {' or '.join(get_args(Ink))}, got {ink!r}")
     from PIL import Image, UnidentifiedImageError
 
     path = Path(path)
@@ -74,51 +79,71 @@ def read_points(path: str | Path) -> Arrays:
     """`points` float32 [n, latent] and, where the file has them, `labels` int64 [n].
 
     .npy: the points. .npz: arrays `points` and `labels`. .csv: numbers, a row for each point, under one line of
-    names or none; a column called `label` holds the labels. DataError names the file, and the row that is wrong.
+    names or none, between commas, semicolons or tabs; a column called `label` holds the labels. DataError names the
+    file, and the row that is wrong.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in CLOUDS:
-        raise DataError(f"{path}: expected a point cloud as .npy, .npz or .csv")
-    found = _csv(path) if suffix == ".csv" else _numpy(path)
+        raise DataError(f"{path}: expected a point cloud as {_or(CLOUDS)}")
+    found, lines = read_sheet(path, _text(path)) if suffix == ".csv" else (_numpy(path), [])
     if "points" not in found:
         raise DataError(f"{path} has no array `points`; it has {', '.join(found) or 'none'}")
-    points = found["points"]
+    points, labels = found["points"], found.get("labels")
     if points.dtype.kind not in "iuf" or points.ndim not in (1, 2):
         raise DataError(f"{path}: points must be numbers [n, latent], got {points.dtype} {list(points.shape)}")
     if points.size > MOST_NUMBERS:
         raise DataError(
             f"{path} holds {points.size:,} numbers; up to {MOST_NUMBERS:,} travel with a run. Keep a random part of it."
         )
+    if labels is not None and labels.dtype.kind not in "iu":
+        raise DataError(f"{path}: labels must be whole numbers, got {labels.dtype}")
+    if lines:
+        _, classes = cloud(points, labels, str(path), lambda row, column: f"line {lines[row]}, number {column + 1}")
+    else:
+        _, classes = cloud(points, labels, str(path))
     kept = {"points": np.ascontiguousarray(points, dtype=np.float32)}
-    if "labels" in found:
-        labels = found["labels"]
-        if labels.dtype.kind not in "iu":
-            raise DataError(f"{path}: labels must be whole numbers, got {labels.dtype}")
-        kept["labels"] = labels.astype(np.int64)
-    return kept
+    return kept if labels is None else kept | {"labels": classes}
 
 
 def read_mixture(path: str | Path) -> Arrays:
-    """`means` [k, d], `covariances` [k, d, d] or [d, d] and, where given, `weights` [k], from .json or .npz."""
+    """`means` [k, d], `covariances` [k, d, d] or [d, d] and, where given, `weights` [k], from .json or .npz.
+
+    DataError names the file and what is wrong in it.
+    """
     path = Path(path)
-    if path.suffix.lower() == ".npz":
-        found = _numpy(path)
-    elif path.suffix.lower() == ".json":
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            found = {name: np.asarray(value, dtype=np.float64) for name, value in dict(values).items()}
-        except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{path} cannot be read as a mixture: {_reason(error)}") from None
-    else:
-        raise DataError(f"{path}: expected a mixture as .json or .npz")
+    if path.suffix.lower() not in MIXTURES:
+        raise DataError(f"{path}: expected a mixture as {_or(MIXTURES)}")
+    found: Any = _numpy(path) if path.suffix.lower() == ".npz" else _json(path)
     names = {"means", "covariances"}
-    if not names <= set(found) <= names | {"weights"}:
+    if not isinstance(found, dict) or not names <= set(found) <= names | {"weights"}:
+        held = ", ".join(map(str, found)) or "nothing" if isinstance(found, dict) else f"a {type(found).__name__}"
         raise DataError(
-            f"{path}: expected `means` [k, d], `covariances` [k, d, d] and perhaps `weights` [k], "
-            f"found {', '.join(found) or 'nothing'}"
+            f"{path}: expected `means` [k, d], `covariances` [k, d, d] and perhaps `weights` [k], found {held}"
         )
-    return {name: np.asarray(value, dtype=np.float64) for name, value in found.items()}
+    arrays = {name: numbers(value, f"{path}: {name}").astype(np.float64) for name, value in found.items()}
+    try:
+        made = Mixture(arrays["means"], arrays["covariances"], arrays.get("weights"))
+    except ConfigError as error:
+        raise DataError(f"{path}: {error}") from None
+    in_reach(made, str(path), DataError, "scale the means and the covariances")
+    return arrays
+
+
+def is_mixture(path: Path) -> bool:
+    """Whether a file that may hold points or a mixture holds a mixture."""
+    return path.suffix.lower() == ".json" or (path.suffix.lower() == ".npz" and "means" in _numpy(path))
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read as a mixture: {_reason(error)}") from None
+
+
+def _or(endings: tuple[str, ...]) -> str:
+    return f"{', '.join(endings[:-1])} or {endings[-1]}"
 
 
 def _reason(error: Exception) -> str:
@@ -137,28 +162,11 @@ def _numpy(path: Path) -> Arrays:
         raise DataError(f"{path} cannot be read: {_reason(error)}") from None
 
 
-def _csv(path: Path) -> Arrays:
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {_reason(error)}") from None
-    rows = [row for row in csv.reader(io.StringIO(text)) if row]
-    names: list[str] = []
-    if rows and not is_number(rows[0][0]):
-        names = [name.strip().lower() for name in rows.pop(0)]
-    start = 2 if names else 1
-    for i, row in enumerate(rows):
-        if len(row) != len(rows[0]) or not all(map(is_number, row)):
-            raise DataError(f"{path}: line {i + start} must hold {len(rows[0])} numbers, got {','.join(row)[:60]}")
-    table = np.array(rows, dtype=np.float64).reshape(len(rows), -1)
-    for name in ("label", "labels", "class"):
-        if name in names:
-            place = names.index(name)
-            labels = table[:, place]
-            if not np.array_equal(labels, labels.round()):
-                raise DataError(f"{path}: the column {name} must hold whole numbers")
-            return {"points": np.delete(table, place, 1), "labels": labels.astype(np.int64)}
-    return {"points": table}
 
 
 def pack(name: str, arrays: Arrays) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from aae.errors import ConfigError
-from aae.priors.base import MASS, Array, Prior, circle, density_level, in_chunks
+from aae.priors.base import MASS, Array, Prior, circle, counted, density_level, in_chunks
 
 
 def root_of(covariance: ArrayLike | Tensor, where: str = "the covariance") -> Tensor:
@@ -96,9 +96,9 @@ class Gaussian(Prior):
 
     def describe(self) -> str:
         if self.isotropic:
-            return f"Gaussian with deviation {self._std:g} in {self.latent} dimensions"
+            return f"Gaussian with deviation {self._std:g} in {counted(self.latent, 'dimension')}"
         around = f"{self.std.min():.3g} to {self.std.max():.3g}"
-        return f"Gaussian with a full covariance, deviations {around}, in {self.latent} dimensions"
+        return f"Gaussian with a full covariance, deviations {around}, in {counted(self.latent, 'dimension')}"
 
 
 class Mixture(Prior):
@@ -220,7 +220,9 @@ class Mixture(Prior):
         return torch.stack([(self.means - around).amin(0), (self.means + around).amax(0)])
 
     def describe(self) -> str:
-        return self.name or f"mixture of {len(self.weights)} Gaussians in {self.latent} dimensions"
+        return (
+            self.name or f"mixture of {counted(len(self.weights), 'Gaussian')} in {counted(self.latent, 'dimension')}"
+        )
 
 
 def petals(components: int, radius: float, width: float) -> Mixture:
@@ -235,7 +237,7 @@ def petals(components: int, radius: float, width: float) -> Mixture:
     across = rays[:, ::-1] * [-1, 1]
     covariances = (radius / 6) ** 2 * rays[:, :, None] * rays[:, None, :]
     covariances = covariances + width**2 * across[:, :, None] * across[:, None, :]
-    name = f"{components} Gaussian petals of radius {radius:g}"
+    name = f"{counted(components, 'Gaussian petal')} of radius {radius:g}"
     return Mixture(0.5 * radius * rays, covariances, name=name)
 
 

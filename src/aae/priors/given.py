@@ -1,125 +1,25 @@
-"""Priors from anything: a cloud of points, any torch distribution, any function that draws."""
+"""Priors from anything that draws: any torch distribution, any function."""
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import math
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
-from aae.errors import ConfigError, DataError
-from aae.priors.base import MASS, SEED, Array, Prior, density_level, draws, in_chunks
+from aae.errors import ConfigError
+from aae.priors.base import MASS, SEED, Array, Prior, counted, density_level, draws, in_chunks
+from aae.priors.clouds import Neighbours
 
 REFERENCE = 10_000
 """Draws that stand for a prior of which nothing else is known."""
 
 Draw = Callable[[int, torch.Generator], "Tensor | Array"]
-
-
-class Points(Prior):
-    """Points [m, latent] drawn with equal chances, each blurred by a round Gaussian of deviation `width`.
-
-    labels [m] gives classes 0, 1, ... to the points, -1 to none. With a width the density is that of the kernel
-    estimate; without one there is none.
-    """
-
-    def __init__(
-        self, points: ArrayLike, width: float = 0.0, labels: ArrayLike | None = None, name: str = "points"
-    ) -> None:
-        array = np.asarray(points, dtype=np.float64)
-        array = array[:, None] if array.ndim == 1 else array
-        if array.ndim != 2 or len(array) < 2 or not array.shape[1]:
-            raise DataError(f"{name}: expected two or more points [points, latent], got shape {list(array.shape)}")
-        if not np.isfinite(array).all():
-            row, column = np.argwhere(~np.isfinite(array))[0]
-            raise DataError(f"{name}: must be finite; row {row}, column {column} is {array[row, column]}")
-        given = np.full(len(array), -1) if labels is None else np.asarray(labels)
-        if given.shape != (len(array),) or given.dtype.kind not in "iu" or given.min() < -1:
-            raise DataError(f"{name}: labels must be {len(array)} whole numbers, 0, 1, ... or -1 for none")
-        present = sorted(set(given.tolist()) - {-1})
-        if present != list(range(len(present))):
-            raise DataError(f"{name}: labels must number the classes 0, 1, ... without a gap; got {present[:20]}")
-        order = np.argsort(np.where(given < 0, len(array), given), kind="stable")
-        self.points, self.labels = torch.from_numpy(array[order]), torch.from_numpy(given[order].astype(np.int64))
-        self.width, self.name, self.latent = width, name, array.shape[1]
-        self.classes = len(present) or None
-        ends = np.searchsorted(np.where(given < 0, len(array), given)[order], np.arange(len(present) + 1))
-        self.edges = (ends / len(array)).tolist() if present else [0.0, 1.0]
-
-    @property
-    def mean(self) -> Tensor:
-        return self.points.mean(0)
-
-    @property
-    def std(self) -> Tensor:
-        return (self.points.var(0, correction=0) + self.width**2).sqrt()
-
-    def sample(self, n: int, y: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        if self.classes is None:
-            self._refuse_classes(y)
-        generator = self._generator(generator)
-        u = self._position(n, y, generator, self.edges)
-        # A hair more, because an edge such as 1/3 times 3 may fall just short of the first point of its class.
-        chosen = (u * len(self.points) + 1e-9).long().clamp(max=len(self.points) - 1)
-        z = self.points.to(generator.device, torch.float32)[chosen]
-        if self.width:
-            z = z + self.width * torch.randn(n, self.latent, generator=generator, device=generator.device)
-        return z
-
-    @property
-    def has_density(self) -> bool:
-        return self.width > 0
-
-    def _no_density(self) -> str:
-        return "points alone have no density; set prior.width to blur them"
-
-    def log_prob(self, z: Tensor) -> Tensor:
-        if not self.has_density:
-            return super().log_prob(z)
-        points = self.points.to(z)
-        constant = math.log(len(points)) + self.latent * math.log(self.width * math.sqrt(2 * math.pi))
-
-        def kernels(part: Tensor) -> Tensor:
-            return (-0.5 * (torch.cdist(part, points) / self.width).square()).logsumexp(1) - constant
-
-        return in_chunks(kernels, z, len(points))
-
-    @cached_property
-    def near(self) -> Neighbours:
-        return Neighbours(self.points.numpy(), self.width)
-
-    @cached_property
-    def inside_mass(self) -> float:  # type: ignore[override]
-        """1 for points alone, and the share of 20,000 draws where they are blurred."""
-        return 1.0 if self.width == 0 else self.contains(draws(self, 20_000)).double().mean().item()
-
-    def contains(self, z: Tensor) -> Tensor:
-        """Whether each code lies as near to a point as 99 % of the points do to one another (and of their blur)."""
-        return self.near.contains(z)
-
-    def field(self, z: Tensor) -> Tensor:
-        return self.near.field(z)
-
-    def class_of(self, z: Tensor) -> Tensor:
-        """The class of the nearest point that has one."""
-        if self.classes is None:
-            return super().class_of(z)
-        known = self.labels >= 0
-        points, labels = self.points[known].to(z), self.labels[known].to(z.device)
-        return in_chunks(lambda part: labels[torch.cdist(part, points).argmin(1)], z, len(points))
-
-    def bounds(self) -> Tensor:
-        return self.near.bounds()
-
-    def describe(self) -> str:
-        blur = f", blurred by {self.width:g}" if self.width else ""
-        return f"{len(self.points):,} points of {self.name} in {self.latent} dimensions{blur}"
 
 
 class Drawn(Prior):
@@ -129,17 +29,30 @@ class Drawn(Prior):
     """
 
     def __init__(self, draw: Draw, name: str = "a function") -> None:
+        if not _takes_two(draw):
+            raise ConfigError(f"expected a function draw(n, generator) that returns codes [n, latent], got {draw!r}")
         self.draw, self.name = draw, name
+        self.latent = 0  # until it is known
         self.latent = self._rows(2, torch.Generator().manual_seed(SEED)).shape[1]
 
     def _rows(self, n: int, generator: torch.Generator) -> Tensor:
-        found = torch.as_tensor(self.draw(n, generator))
-        if found.ndim != 2 or len(found) != n or not torch.isfinite(found).all():
-            raise ConfigError(
-                f"{self.name} must return {n} finite rows [n, latent] when it is called with n = {n} and a "
-                f"torch.Generator; got shape {list(found.shape)}"
-            )
+        given = self.draw(n, generator)
+        try:
+            found = torch.as_tensor(given).detach()
+        except (TypeError, ValueError, RuntimeError):
+            raise self._wrong(n, f"a {type(given).__name__}") from None
+        width = self.latent or (found.shape[1] if found.ndim == 2 else 0)
+        if not width or found.shape != (n, width) or found.is_complex():
+            raise self._wrong(n, f"shape {list(found.shape)} of {str(found.dtype).removeprefix('torch.')}")
+        if not torch.isfinite(found).all():
+            raise self._wrong(n, "numbers that are not finite")
         return found.to(generator.device, torch.float32)
+
+    def _wrong(self, n: int, got: str) -> ConfigError:
+        return ConfigError(
+            f"{self.name} must return {n} finite rows [{n}, {self.latent or 'latent'}] when it is called with n = {n} "
+            f"and a torch.Generator; got {got}"
+        )
 
     def sample(self, n: int, y: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         self._refuse_classes(y)
@@ -177,7 +90,7 @@ class Drawn(Prior):
         return self.near.bounds()
 
     def describe(self) -> str:
-        return f"what {self.name} draws in {self.latent} dimensions"
+        return f"what {self.name} draws in {counted(self.latent, 'dimension')}"
 
 
 class Distribution(Prior):
@@ -186,6 +99,8 @@ class Distribution(Prior):
     inside_mass = MASS
 
     def __init__(self, distribution: torch.distributions.Distribution) -> None:
+        if not isinstance(distribution, torch.distributions.Distribution):
+            raise ConfigError(f"expected a distribution of torch.distributions, got {distribution!r}")
         shape = (*distribution.batch_shape, *distribution.event_shape)
         if len(shape) > 1:
             raise ConfigError(f"expected a distribution over codes [latent], got batch and event shape {list(shape)}")
@@ -203,7 +118,8 @@ class Distribution(Prior):
 
     def log_prob(self, z: Tensor) -> Tensor:
         """The distribution's own log-density, -inf outside its support."""
-        return in_chunks(self._log_prob, z, self.latent)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and z.requires_grad):  # never for its parameters alone
+            return in_chunks(self._log_prob, z, self.latent)
 
     def _log_prob(self, z: Tensor) -> Tensor:
         shaped = z if self.distribution.batch_shape or self.distribution.event_shape else z[:, 0]
@@ -214,16 +130,39 @@ class Distribution(Prior):
                 inside = inside.all(1)
         try:
             filled = shaped if inside is True else torch.where(_like(inside, shaped), shaped, self._some(shaped))
-            value = self.distribution.log_prob(filled)
+            value = self._of_its_type(filled)
         except (NotImplementedError, AttributeError):
             raise ConfigError(f"{self.describe()} has no density") from None
         value = value.sum(1) if value.ndim > 1 else value
         return value if inside is True else value.masked_fill(~inside, -math.inf)
 
-    def _some(self, z: Tensor) -> Tensor:
+    def _of_its_type(self, z: Tensor) -> Tensor:
+        """Its log-density; a distribution by matrices, such as one of low rank, takes numbers of its own type alone."""
+        try:
+            return self.distribution.log_prob(z)
+        except RuntimeError:
+            if z.dtype == self._one.dtype:
+                raise
+            return self.distribution.log_prob(z.to(self._one.dtype)).to(z.dtype)
+
+    @cached_property
+    def _one(self) -> Tensor:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(SEED)
-            return self.distribution.sample().to(z).expand_as(z)
+            return self.distribution.sample()
+
+    def _some(self, z: Tensor) -> Tensor:
+        return self._one.to(z).expand_as(z)
+
+    @property
+    def support(self) -> Tensor:
+        """The ends of each axis that the distribution's own support has, float64 [2, latent]; else infinite."""
+        try:
+            within: Any = self.distribution.support
+        except NotImplementedError:  # a distribution that does not know its support
+            return super().support
+        ends = [torch.as_tensor(end).detach().double().expand(self.latent) for end in _ends(within)]
+        return torch.stack(ends)
 
     @cached_property
     def reference(self) -> Tensor:
@@ -264,37 +203,28 @@ class Distribution(Prior):
         return self._bounds
 
     def describe(self) -> str:
-        return f"{type(self.distribution).__name__} of torch.distributions in {self.latent} dimensions"
+        return f"{type(self.distribution).__name__} of torch.distributions in {counted(self.latent, 'dimension')}"
 
 
-class Neighbours:
-    """The region within `reach` of any of some points: 99 % of them lie that near to another one, blurred or not."""
+def _takes_two(draw: Any) -> bool:
+    """Whether it can be called as draw(n, generator), as far as it says what it takes."""
+    try:
+        inspect.signature(draw).bind(2, None)
+    except TypeError:
+        return False
+    except ValueError:  # one that is not written in Python
+        pass
+    return True
 
-    def __init__(self, points: Array, width: float) -> None:
-        from scipy.spatial import KDTree  # here, so that training does not wait for SciPy
-        from scipy.stats import chi2
 
-        self.points, self.tree = points, KDTree(points)
-        apart = self.tree.query(points, 2)[0][:, 1]
-        blur = width * math.sqrt(chi2.ppf(MASS, points.shape[1]))
-        self.reach = max(float(np.quantile(apart, MASS)), blur, 1e-9)
-
-    def distance(self, z: Tensor) -> Tensor:
-        rows = z.detach().double().cpu().numpy()
-        finite = np.isfinite(rows).all(1)
-        found = np.full(len(rows), np.inf)
-        found[finite] = self.tree.query(rows[finite])[0]
-        return torch.from_numpy(found).to(z.device)
-
-    def contains(self, z: Tensor) -> Tensor:
-        return self.distance(z) <= self.reach
-
-    def field(self, z: Tensor) -> Tensor:
-        return self.reach - self.distance(z)
-
-    def bounds(self) -> Tensor:
-        corners = np.stack([self.points.min(0) - self.reach, self.points.max(0) + self.reach])
-        return torch.from_numpy(corners)
+def _ends(within: Any) -> tuple[Any, Any]:
+    """The lower and upper bound of a constraint of `torch.distributions`."""
+    constraints = torch.distributions.constraints
+    while isinstance(within, constraints.independent):
+        within = within.base_constraint
+    if within in (constraints.simplex, constraints.boolean, constraints.one_hot):
+        return 0.0, 1.0
+    return getattr(within, "lower_bound", -math.inf), getattr(within, "upper_bound", math.inf)
 
 
 def _like(inside: Tensor, z: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from aae.errors import DataError
+from aae.errors import DataError, require
 from aae.priors.base import Array, Prior
 
 
@@ -22,6 +22,7 @@ class Pixels(Prior):
     latent = 2
 
     def __init__(self, ink: ArrayLike, half_width: float, name: str = "picture") -> None:
+        require(0 < half_width < math.inf, f"{name}: half_width must be above 0 and finite, got {half_width}")
         array = np.asarray(ink, dtype=np.float64)
         if array.ndim != 2 or 0 in array.shape or not np.isfinite(array).all() or (array < 0).any():
             raise DataError(f"{name}: the density must be numbers of 0 or more, [height, width]; got {array.shape}")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from aae.errors import ConfigError
-from aae.priors.base import Array, Prior, circle, even
+from aae.priors.base import Array, Prior, circle, counted, even
 
 ON_SURFACE = 0.05
 """How far from a surface without thickness, as a share of its radius, a code still counts as on it."""
@@ -79,7 +79,8 @@ class Shell(Prior):
         return not self.thin
 
     def _no_density(self) -> str:
-        return f"a surface has no volume in {self.latent} dimensions; use prior.kind = ring, which has a thickness"
+        where = counted(self.latent, "dimension")
+        return f"a surface has no volume in {where}; use prior.kind = ring, which has a thickness"
 
     def contains(self, z: Tensor) -> Tensor:
         """Whether each code lies between the radii, or within 5 % of the radius of a surface: bool [n]."""
@@ -111,12 +112,12 @@ class Shell(Prior):
         return [circle(self.outer), circle(self.inner)] if ring else [circle(self.outer)]
 
     def describe(self) -> str:
-        where = f"in {self.latent} dimensions"
+        where = f"in {counted(self.latent, 'dimension')}"
         if self.thin:
             return f"uniform on the sphere of radius {self.outer:g} {where}"
         if self.inner == 0:
             return f"uniform in the ball of radius {self.outer:g} {where}"
-        sectors = f" with {self.classes} sectors" if self.classes else ""
+        sectors = f" with {counted(self.classes, 'sector')}" if self.classes else ""
         return f"uniform on the ring from radius {self.inner:g} to {self.outer:g} {where}{sectors}"
 
 
