@@ -22,6 +22,7 @@ CONFIGS = {
     "joint": JOINT,
     "sgd": tiny(optimizer__generator__kind="sgd"),
     "semi-supervised": tiny(model__kind="semi-supervised", prior__kind="gaussian", labelled_batch_size=32),
+    "held still": tiny(model__kind="clustering", model__clusters=4, consistency__kind="both", consistency__bend=1.0),
 }
 
 

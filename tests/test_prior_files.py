@@ -408,6 +408,8 @@ def test_a_file_that_no_prior_is_read_from_is_said_to_be_there(
         (["--prior", "ring"], "did you mean --prior.kind ring?"),
         (["--prior=ring"], "did you mean --prior.kind ring?"),
         (["--prior.kind", "rnig"], 'Did you mean "ring"?'),
+        (["--prior", "rnig"], "did you mean --prior.kind ring?"),
+        (["--model=clusterin"], "did you mean --model.kind clustering?"),
         (["--model.kind=semisupervised"], 'Did you mean "semi-supervised"?'),
     ],
 )

@@ -229,10 +229,10 @@ def _networks(choice: _Choice, data: Dataset, goal: str) -> None:
     if rows < FEW_ROWS:
         width = min(256, max(32, 2 ** math.ceil(math.log2(4 * spec.features))))
         choice.set(
-            f"{rows:,} training rows: two layers of {width} units are enough, and learn less by heart",
+            f"{rows:,} training rows: layers of {width} units are enough, and learn less by heart",
             model__encoder=(width, width),
             model__decoder=(width, width),
-            model__discriminator=(width, width),
+            model__discriminator=(width,) * len(recipe(choice.recipe).model.discriminator),
         )
 
 

@@ -57,7 +57,6 @@ class Train:
 def train(arguments: Sequence[str]) -> None:
     """Train a model in a new run directory, measure it, and write its report."""
     base, rest = base_of(list(arguments))
-    check_words(rest)
     chosen = tyro.cli(Train, args=rest, default=Train(settings=base), prog="aae train [RECIPE]")
     settings = config.resolve(base, chosen.settings, written=settings_named(rest))
     _refuse_live(chosen.live)
@@ -146,6 +145,7 @@ def resume(
 
 def base_of(arguments: list[str]) -> tuple[Config, list[str]]:
     """The settings that the line starts from, by recipe and file, and the arguments without the recipe."""
+    check_words(arguments)
     name = arguments.pop(0) if arguments and not arguments[0].startswith("-") else None
     file = _value(arguments, "--config")
     if file is None:

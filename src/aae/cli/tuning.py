@@ -11,7 +11,6 @@ import tyro
 
 from aae import config
 from aae.cli.training import base_of, settings_named
-from aae.cli.words import check_words
 from aae.config import Config
 
 
@@ -38,7 +37,6 @@ class Tune:
 def tune(arguments: Sequence[str]) -> None:
     """Search settings by many short runs: best prior match and reconstruction on held-out rows."""
     base, rest = base_of(list(arguments))
-    check_words(rest)
     chosen = tyro.cli(Tune, args=rest, default=Tune(settings=base), prog="aae tune [RECIPE]")
     written = settings_named(rest)
     settings = config.resolve(base, chosen.settings, written=written)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import typing
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
@@ -22,8 +23,9 @@ def check_words(arguments: Sequence[str]) -> None:
         name = option.removeprefix("--").replace("-", "_")
         if not option.startswith("--") or not value or value.startswith("--"):
             continue
-        if value in choices.get(f"{name}.kind", ()):
-            raise ConfigError(f"there is no option {option}; did you mean {option}.kind {value}?")
+        if kinds := choices.get(f"{name}.kind"):
+            meant = (*difflib.get_close_matches(value, kinds, n=1, cutoff=0.5), kinds[0])[0]
+            raise ConfigError(f"there is no option {option}; did you mean {option}.kind {meant}?")
         if name in choices and value not in choices[name]:
             config.replace(Config(), {name: value})  # which says what is wrong, and the nearest choice
 

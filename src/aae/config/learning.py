@@ -68,7 +68,8 @@ class Consistency:
     stretch: float = 0.0
     """Most share by which it grows wider and as much lower, or the reverse (0 to below 1)."""
     bend: float = 0.0
-    """Most pixels by which each knot of a net of 5 x 5 over it is displaced along each axis, either way."""
+    """Most pixels by which each knot of a net of 5 x 5 over it is displaced along each axis, either way; well below the
+    distance of the knots, or the picture folds."""
     radius: float = 1.5
     """Length of the adversarial change, in scaled units."""
 

@@ -30,9 +30,8 @@ def choose_labelled(
     if left:
         fewest = min(int((y[known] == k).sum()) for k in range(len(classes)))
         near = max(1, min(each, fewest)) * len(classes)
-        raise ConfigError(
-            f"{asked} cannot be shared out equally among {len(classes)} classes; set it to a multiple, such as {near}"
-        )
+        mend = f"set it to a multiple, such as {near}" if fewest else "and one has no training rows: leave it out"
+        raise ConfigError(f"{asked} cannot be shared out equally among {len(classes)} classes; {mend}")
     random = np.random.Generator(np.random.PCG64(config.label_seed))
     chosen = []
     for k, name in enumerate(classes):

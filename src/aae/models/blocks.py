@@ -106,7 +106,9 @@ def classification_losses(encoder: Encoder, batch: Batch, classes: int) -> Losse
     Rows without a label are passed over. Held-out rows that may not be looked at, or have no label, have no such loss.
     """
     rows = batch.labelled
-    if rows is None or rows.y is None or not (rows.y >= 0).any():
+    if rows is None or rows.y is None:
+        return {}
+    if not torch.is_grad_enabled() and not (rows.y >= 0).any():  # a step takes labelled rows, and need not wait to ask
         return {}
     with gathering(()):  # a few rows, seen in every step, do not stand for all of them
         logits = wide(encoder(rows.x)[:, :classes])

@@ -83,10 +83,10 @@ def moved(images: Tensor, chosen: Consistency, generator: torch.Generator, share
 
     Each has amounts of its own, uniform up to `rotation` degrees, `shift` pixels, `zoom` times the size and `shear`
     pixels for each pixel from the middle, either way; of `stretch` it is the logarithm. `bend` moves the knots of a net
-    of 5 x 5 by up to so many pixels along each axis, and what lies between them by cubic interpolation (elastic
-    distortion: Simard et al. 2003, section 2). Values between pixels are bilinear; what comes in from outside is the
-    nearest pixel of the border. share: which pictures of a step these are, where several processes share them; the
-    amounts are drawn for all.
+    of 5 x 5 by up to so many pixels along each axis, and what lies between them by cubic interpolation: the elastic
+    distortion of Simard et al. 2003, section 2, who smooth a displacement for each pixel, which is slower. Values
+    between pixels are bilinear; what comes in from outside is the nearest pixel of the border. share: which pictures of
+    a step these are, where several processes share them; the amounts are drawn for all.
     """
     n, (height, width) = len(images), images.shape[-2:]
     amounts = 6 if chosen.shear or chosen.stretch else 4
@@ -111,13 +111,17 @@ def moved(images: Tensor, chosen: Consistency, generator: torch.Generator, share
 
 
 def _bends(n: int, height: int, width: int, generator: torch.Generator, share: Share | None) -> Tensor:
-    """Displacements of every pixel by a net of knots, each by up to a pixel: [n, h, w, 2], in half sizes."""
+    """Displacements of every pixel, [n, h, w, 2] in half sizes, of a net whose knots move by up to a pixel each way.
+
+    Between knots a cubic may go half as far again.
+    """
     everyone = torch.rand(
         n if share is None else share.rows, 2, KNOTS, KNOTS, generator=generator, device=generator.device
     )
     knots = 2 * (everyone if share is None else share.mine(everyone)) - 1
     field = F.interpolate(knots, (height, width), mode="bicubic", align_corners=True)
-    return field.permute(0, 2, 3, 1) * field.new_tensor([2 / width, 2 / height])
+    across, down = field.unbind(1)  # no tensor of two factors, which a step recorded on a GPU could not copy there
+    return torch.stack([across * (2 / width), down * (2 / height)], dim=-1)
 
 
 def most_changing(logits: Callable[[Tensor], Tensor], x: Tensor, target: Tensor, radius: float, batch: Batch) -> Tensor:

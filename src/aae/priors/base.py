@@ -85,7 +85,7 @@ class Prior(abc.ABC):
             return self.bounds()
         return torch.tensor([[-math.inf], [math.inf]], dtype=torch.float64).expand(2, self.latent)
 
-    @property
+    @cached_property
     def spread(self) -> float:
         """One deviation for all axes: the root of their mean variance."""
         return self.std.square().mean().sqrt().item()

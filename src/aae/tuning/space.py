@@ -39,7 +39,7 @@ def default_space(base: Config, fixed: Collection[str] = ()) -> Space:
 
     Learning rates, weights of the adversary and gradient penalty: a tenth to ten times their value in `base`,
     logarithmic; a penalty of 0: 0 to 0.2. Noise on the discriminator's input: 0 to 0.2. Steps of the discriminator: 1
-    to 3. Dimensions of a code: half to twice those of `base`, where these are more than 2 (two are chosen to be looked
+    to 5. Dimensions of a code: half to twice those of `base`, where these are more than 2 (two are chosen to be looked
     at) and the prior exists in any number of them.
     """
     found: Space = {f"optimizer.{phase}.learning_rate": _around(base, f"optimizer.{phase}.learning_rate")
@@ -52,7 +52,7 @@ def default_space(base: Config, fixed: Collection[str] = ()) -> Space:
     found["adversarial.gradient_penalty"] = (
         _around(base, "adversarial.gradient_penalty") if penalty > 0 else kinds.FloatDistribution(0.0, 0.2)
     )
-    found["adversarial.discriminator_steps"] = kinds.IntDistribution(1, 3)
+    found["adversarial.discriminator_steps"] = kinds.IntDistribution(1, max(5, base.adversarial.discriminator_steps))
     if base.model.latent > 2 and base.prior.kind in ANY_DIMENSION and not base.prior.covariance:
         found["model.latent"] = kinds.IntDistribution(max(2, base.model.latent // 2), 2 * base.model.latent, log=True)
     ignored = unused(base)
