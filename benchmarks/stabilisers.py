@@ -36,7 +36,6 @@ GAP = {"adversarial.gradient_penalty": 0.1, "adversarial.penalty": "one"}
 SEPARATE = {"adversarial.phases": "separate", "adversarial.weight": 0.1, "adversarial.final_weight": 0.1}
 BALANCED = {"adversarial.balance": "gradients", "adversarial.weight": 1.0, "adversarial.final_weight": 1.0}
 GROWING = {**BALANCED, "adversarial.weight": 0.5, "adversarial.final_weight": 2.0}
-DEEP = {"model.discriminator": (128, 128, 128)}
 BOTH = {"adversarial.input_noise": 0.05, "adversarial.gradient_penalty": 0.02}
 VARIANTS: dict[str, dict[str, Any]] = {
     "joint phases, weight 0.05, no stabiliser": {},
@@ -56,8 +55,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "adversarial.discriminator_steps": 3,
     },
     "3 discriminator steps": {"adversarial.discriminator_steps": 3},
-    "5 discriminator steps": {"adversarial.discriminator_steps": 5},
-    "discriminator of three layers": DEEP,
     "weight growing from 0.005 to 0.3": {"adversarial.weight": 0.005, "adversarial.final_weight": 0.3},
     "weight from gradients, equal pull": BALANCED,
     "weight from gradients, pull growing from 0.5 to 2": GROWING,
@@ -69,13 +66,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
         **GROWING,
         **BOTH,
         "adversarial.discriminator_steps": 3,
-        "average": 0.999,
-    },
-    "the same, 5 discriminator steps, running average, three layers (recipe `auto`)": {
-        **GROWING,
-        **BOTH,
-        **DEEP,
-        "adversarial.discriminator_steps": 5,
         "average": 0.999,
     },
 }
