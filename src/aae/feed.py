@@ -27,6 +27,9 @@ class Feed:
     """The rows of a run, as its steps take them.
 
     generator: of all that is drawn for a step. group: the processes that share its rows; None: this one alone.
+
+    Rows are asked for by their numbers in the data, [batch] int64 on any device. progress: the share of training that
+    is done, 0 to 1; for a step that is recorded a 0-dim tensor, which it sees change.
     """
 
     config: Config
@@ -93,7 +96,7 @@ class Feed:
         return self.scaling.apply(self.given(rows))
 
     def batch(self, rows: Tensor, generator: torch.Generator, progress: Progress) -> Batch:
-        """Rows by index, scaled on the device. progress: the share of training that is done, 0 to 1."""
+        """Rows by index, scaled on the device."""
         labels = None if self.labels is None else self.labels[rows.to(self.labels.device)].to(self.device)
         given, hide = self.given(rows), self.config.data.hide
         x, known = self.scaling.apply(given), self.scaling.known(given)
