@@ -607,6 +607,55 @@ def test_codes_may_be_arrays_and_whole_numbers(name: str) -> None:
         assert torch.equal(one.log_prob(z.numpy()), one.log_prob(z))  # type: ignore[arg-type]
 
 
+class Odd(priors.Uniform):
+    """Methods as somebody else may write them: arguments by name alone, others of their own, other names."""
+
+    def sample(self, n: int, *, y: Tensor | None = None, rng: torch.Generator | None = None, twice: bool = False) -> Tensor:  # type: ignore[override]
+        assert y is None or y.dtype == torch.int64
+        return super().sample(n, generator=rng) * (2 if twice else 1)
+
+    def contains(self, codes: Tensor, slack: float = 0.0, *, other: bool = False) -> Tensor:  # type: ignore[override]
+        return super().contains(codes / (1 + slack)) ^ other
+
+
+class Plain(priors.Uniform):
+    def sample(self, count: int, labels: Tensor | None = None, rng: torch.Generator | None = None, size: float = 1) -> Tensor:  # type: ignore[override]
+        return size * super().sample(count, labels, rng)
+
+    @staticmethod
+    def field(z: Tensor) -> Tensor:  # type: ignore[override]
+        return z.sum(1)
+
+
+def test_a_prior_of_ones_own_may_take_arguments_of_its_own() -> None:
+    odd, seeded = Odd(2, 2.0), lambda: torch.Generator().manual_seed(3)
+    assert torch.equal(odd.sample(4, rng=seeded(), twice=True), 2 * odd.sample(n=np.int64(4), y=[0] * 4, rng=seeded()))
+    assert odd.sample(4, [0, 1, 0, 1]).shape == (4, 2), "classes by position, where they have a name alone"
+    for ways in (odd.contains([[2.1, 0]], 0.5), odd.contains(codes=[[2.1, 0]], slack=0.5), odd.contains([[0, 0]])):
+        assert ways.tolist() == [True]
+    assert odd.contains([[0, 0]], other=True).tolist() == [False]
+    plain = Plain(2, 2.0)
+    expected = priors.Uniform(2, 2.0).sample(4, generator=seeded())
+    assert torch.equal(plain.sample(4, None, seeded(), 3), 3 * expected)
+    assert torch.equal(plain.sample(4, rng=seeded(), size=3), 3 * expected)
+    assert plain.field(torch.ones(1, 2)).tolist() == [2.0]
+    for wrong in (lambda: odd.sample(-1), lambda: plain.sample(1, [0.5])):
+        with pytest.raises(ConfigError):
+            wrong()
+
+
+@pytest.mark.parametrize("kind", [">f8", ">f4", "longdouble", "float16", ">i2", "uint16", "uint64"])
+def test_codes_may_be_of_any_type_of_number(kind: str) -> None:
+    one = prior("uniform")
+    codes = np.array([[0, 1], [1, 3]], dtype=kind)
+    assert one.contains(codes).tolist() == [True, False]
+    assert one.log_prob(codes).dtype == torch.float64
+    if codes.dtype.kind in "iu":
+        petals = prior("mixture")
+        drawn = petals.sample(2, codes[0], torch.Generator().manual_seed(1))
+        assert torch.equal(drawn, petals.sample(2, [0, 1], torch.Generator().manual_seed(1)))
+
+
 def test_classes_may_be_a_list_and_must_be_whole_numbers() -> None:
     one = of("mixture")
     assert torch.equal(draws(one, 3, y=[0, -1, 2]), draws(one, 3, y=torch.tensor([0, -1, 2])))  # type: ignore
