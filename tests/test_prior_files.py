@@ -23,11 +23,13 @@ from aae.config import Prior as Settings
 from aae.config import check, replace, resolve
 from aae.data import Dataset
 from aae.errors import AAEError, ConfigError, DataError
+from aae.export.graphs import example
 from aae.game import Game
 from aae.models import build
 from aae.phases import Batch
 from aae.priors.files import SIDE, pack, read_mixture, read_picture, read_points, unpack
 from aae.report import write
+from aae.training import train_in_memory
 
 LETTER = np.array([[0, 255, 255], [0, 255, 255], [0, 0, 128]], np.uint8)  # an L: dark on white, one grey pixel
 
@@ -219,6 +221,25 @@ def test_a_picture_travels_with_its_run(tmp_path: Path, digits: Dataset) -> None
         tmp_path / "run" / "weights.safetensors"
     ).read_bytes()
     assert second.prior.describe() == run.prior.describe()
+
+
+def test_a_run_out_of_reach_is_loaded_and_none_begins(
+    tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny(prior__kind="uniform", prior__scale=1e-7, epochs=1)
+    for train in (lambda: aae.train(config, tmp_path / "none", data=digits), lambda: train_in_memory(config, digits)):
+        with pytest.raises(ConfigError, match="prior.scale = 1e-07 gives codes a deviation of"):
+            train()
+    assert not (tmp_path / "none").exists()
+    with monkeypatch.context() as before:  # as a version did that asked for nothing
+        before.setattr("aae.training.admit", lambda settings, latent: None)
+        aae.train(config, tmp_path / "run", data=digits)
+    again = aae.Run.load(tmp_path / "run")
+    assert again.prior.bounds().abs().max() == pytest.approx(1e-7)
+    assert again.encode(digits.x[:3].reshape(3, 8, 8)).shape == (3, 2)
+    assert again.sample(2).shape == (2, 8, 8)
+    assert example(again, 3)[0].shape[0] == 3, "what an export is traced with, from the prior"
+    assert aae.resume(tmp_path / "run", data=digits).finished
 
 
 def test_the_manifold_fades_what_is_decoded_where_the_prior_is_not(tmp_path: Path, digits: Dataset) -> None:

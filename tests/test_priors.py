@@ -14,8 +14,10 @@ from scipy import stats
 from torch import Tensor
 
 from aae import priors
+from aae.config import Prior as Settings
 from aae.errors import ConfigError, DataError
 from aae.priors import Prior, prior, quantile_grid
+from aae.priors.files import pack
 
 DRAWS = 40_000
 TURN = np.array([[0.8, -0.6], [0.6, 0.8]])
@@ -731,7 +733,9 @@ def test_density_of_the_means_of_chunks_is_that_of_the_whole() -> None:
         (lambda: prior(3), "expected the name of a prior"),  # type: ignore[arg-type]
         (lambda: prior("uniform", scale=1e30), "prior.scale = 1e+30 puts codes about"),
         (lambda: prior("uniform", scale=1e-30), "prior.scale = 1e-30 gives codes a deviation of"),
-        (lambda: prior("ball", 200, scale=100.0), "prior.scale = 100 is too far from 1 for 200 dimensions"),
+        (lambda: prior("mixture", scale=1e300), "prior.scale = 1e+300 is too far from 1"),
+        (lambda: prior("student-t", degrees=2 + 1e-15), "prior.scale = 2, prior.degrees = 2 puts codes about"),
+        (lambda: prior("mixture", scale=1.0, width=1e7), "prior.scale = 1, prior.width = 1e+07 puts codes about"),
         (lambda: prior("gaussian", covariance=np.eye(2) * 1e20), "prior.covariance puts codes about"),
         (lambda: prior("product", blocks=("a=ring:2,scale=1e9",)), "a=ring:2,scale=1e9"),
         (lambda: prior("gaussian", covariance=[[1, 2], [3]]), "prior.covariance must be numbers in rows of one length"),
@@ -751,6 +755,47 @@ def test_what_cannot_be_is_refused(make: Callable[[], Prior], said: str) -> None
     with pytest.raises(ConfigError) as caught:
         make()
     assert said in str(caught.value)
+
+
+def test_what_networks_cannot_learn_can_be_built_but_not_begun() -> None:
+    for settings in (
+        Settings(kind="uniform", scale=1e-7),
+        Settings(kind="product", blocks=("a=gaussian:2,scale=1e9",)),
+        Settings(kind="points", content=pack("far", {"points": np.array([[0, 1], [1e8, 1]], np.float32)})),
+        Settings(kind="points", content=pack("one", {"points": np.ones((3, 2), np.float32)})),
+    ):
+        made = priors.build(settings, 2)
+        assert made.sample(3).isfinite().all()
+        with pytest.raises((ConfigError, DataError)):
+            priors.admit(settings, 2)
+
+
+@pytest.mark.parametrize("latent", [2, 3, 8])
+@pytest.mark.parametrize("inner", [0.0, 0.5, 2.999])
+def test_a_shell_is_that_of_the_powers_of_its_radii(latent: int, inner: float) -> None:
+    outer, d = 3.0, latent
+    one, volume = priors.Shell(latent, inner, outer), outer**latent - inner**latent
+    variance = (outer ** (d + 2) - inner ** (d + 2)) / volume / (d + 2)
+    assert one.spread == pytest.approx(math.sqrt(variance), rel=1e-9)
+    whole = d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1) + math.log(volume)
+    z = one.sample(200, generator=torch.Generator().manual_seed(1)).double()
+    inside = z.norm(dim=1).sub(0.5 * (inner + outer)).abs() < 0.5 * (outer - inner)
+    assert one.log_prob(z)[inside].numpy() == pytest.approx(-whole, rel=1e-9)
+    unit = one.unit(z)
+    assert unit is not None
+    assert torch.allclose(unit[:, -1], (z.norm(dim=1) ** d - inner**d) / volume, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["ball", "ring"])
+def test_a_ball_and_a_ring_may_have_many_dimensions(kind: str) -> None:
+    for scale in (1e-3, 2.0, 100.0):
+        one = prior(kind, 1100, scale=scale)
+        z = one.sample(50)
+        assert one.contains(z).all()
+        assert float(z.square().mean().sqrt()) == pytest.approx(one.spread, rel=0.01)
+        inside = z.double() * 0.999
+        assert one.log_prob(inside).isfinite().all()
+        assert ((one.unit(inside[:, :]) >= 0) & (one.unit(inside) <= 1)).all()  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(
