@@ -82,6 +82,12 @@ def test_a_large_picture_is_averaged_down_and_the_noise_of_compression_is_no_ink
         ("a.csv", "x,y\n", "nothing but a line of names"),
         ("a.csv", "x,y\n1,2\n\n3,nan\n", "line 4, number 2 is nan"),
         ("a.csv", "x,y\n1,2\n3,1e39\n", "line 3, number 2 is 1e+39"),
+        ("a.csv", "1,5;2,5\n3,5;4,5\n", "line 1 has decimal commas; write 2.5 instead of 2,5; got 1,5;2,5"),
+        ("a.csv", "1,5;2;3\n1;2;3\n4;5;6\n", "line 1 has decimal commas"),
+        ("a.csv", "x\ty\n1\t2\n3,5\t4\n", "line 3 has decimal commas"),
+        ("a.csv", "x,y,z\n1,2,3\n4,5\n", "line 3 must hold 3 numbers"),
+        ("a.csv", "x,y\n1," + 200_000 * "2" + "\n", "line 2 cannot be read: field larger"),
+        ("a.csv", "label\n0\n1\n", "it has a column label, and none of numbers beside it"),
         ("a.csv", "1 2\n3 4\n", "separated by commas, semicolons or tabs"),
         ("a.csv", "x,label\n1,0.5\n2,1\n", "the column label must hold whole numbers"),
         ("a.npy", "not an array", "cannot be read"),
@@ -113,6 +119,11 @@ def test_columns_are_separated_by_commas_semicolons_or_tabs(separator: str, head
     (tmp_path / "a.csv").write_text((head + "1,2.5\n3,-4\n").replace(",", separator))
     assert read_points(tmp_path / "a.csv")["points"].tolist() == [[1, 2.5], [3, -4]]
     assert priors.from_points(tmp_path / "a.csv").latent == 2
+
+
+def test_separators_within_quotes_separate_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('"x, in m, of all";"y, in m, of all"\n1;2.5\n3;-4\n')
+    assert read_points(tmp_path / "a.csv")["points"].tolist() == [[1, 2.5], [3, -4]]
 
 
 @pytest.mark.filterwarnings("error")

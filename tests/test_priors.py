@@ -576,12 +576,34 @@ def test_a_distribution_may_have_parameters_that_are_learnt_and_a_type_of_its_ow
     learnt.log_prob(moved).sum().backward()  # what a VAE learns from
     assert moved.grad is not None
     assert torch.allclose(moved.grad, -z)
+    assert mean.grad is None, "a prior is fixed"
+    fixed = priors.from_distribution(torch.distributions.Normal(torch.zeros(2), 1.0))
+    curvature = torch.autograd.functional.hessian(lambda one: fixed.log_prob(one[None]).sum(), z[0])
+    assert torch.allclose(curvature, -torch.eye(2).double())
     factor, diagonal = torch.tensor([[1.0], [0.5]]), torch.tensor([0.5, 2.0])
     low_rank = priors.from_distribution(torch.distributions.LowRankMultivariateNormal(0 * diagonal, factor, diagonal))
     covariance = (factor @ factor.T + diagonal.diag()).numpy()
     expected = stats.multivariate_normal(np.zeros(2), covariance).logpdf(z.numpy())
     np.testing.assert_allclose(low_rank.log_prob(z).numpy(), expected, rtol=1e-4, atol=1e-5)
     assert low_rank.log_prob(z).dtype == torch.float64
+
+
+class Fails(torch.distributions.Normal):
+    said = ""
+    asked = 0
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        self.asked += 1
+        raise RuntimeError(self.said)
+
+
+@pytest.mark.parametrize(("said", "asked"), [("out of memory", 1), ("expected scalar type Double but found Float", 2)])
+def test_a_distribution_that_fails_is_asked_again_only_for_another_type(said: str, asked: int) -> None:
+    fails = Fails(torch.zeros(2), torch.ones(2))
+    fails.said = said
+    with pytest.raises(RuntimeError, match=said):
+        priors.from_distribution(fails).log_prob(torch.zeros(1, 2).double())
+    assert fails.asked == asked
 
 
 # What they are given
@@ -612,7 +634,9 @@ def test_codes_may_be_arrays_and_whole_numbers(name: str) -> None:
 class Odd(priors.Uniform):
     """Methods as somebody else may write them: arguments by name alone, others of their own, other names."""
 
-    def sample(self, n: int, *, y: Tensor | None = None, rng: torch.Generator | None = None, twice: bool = False) -> Tensor:  # type: ignore[override]
+    def sample(
+        self, n: int, *, y: Tensor | None = None, rng: torch.Generator | None = None, twice: bool = False
+    ) -> Tensor:  # type: ignore[override]
         assert y is None or y.dtype == torch.int64
         return super().sample(n, generator=rng) * (2 if twice else 1)
 
@@ -621,7 +645,9 @@ class Odd(priors.Uniform):
 
 
 class Plain(priors.Uniform):
-    def sample(self, count: int, labels: Tensor | None = None, rng: torch.Generator | None = None, size: float = 1) -> Tensor:  # type: ignore[override]
+    def sample(
+        self, count: int, labels: Tensor | None = None, rng: torch.Generator | None = None, size: float = 1
+    ) -> Tensor:  # type: ignore[override]
         return size * super().sample(count, labels, rng)
 
     @staticmethod
@@ -677,6 +703,7 @@ def test_points_may_be_a_tensor_that_is_learnt_and_a_covariance_a_matrix() -> No
     for matrix in (COVARIANCE, COVARIANCE.tolist(), torch.from_numpy(COVARIANCE)):
         assert torch.equal(draws(prior("gaussian", covariance=matrix), 5), draws(flat, 5))
     assert prior("gaussian", covariance=np.eye(3).ravel()).latent == 3
+    assert prior("gaussian", covariance=None).describe() == prior("gaussian").describe()
 
 
 def test_points_in_one_place_are_a_prior_once_they_are_blurred() -> None:
@@ -741,6 +768,12 @@ def test_density_of_the_means_of_chunks_is_that_of_the_whole() -> None:
         (lambda: prior("gaussian", covariance=[[1, 2], [3]]), "prior.covariance must be numbers in rows of one length"),
         (lambda: priors.from_points(CLOUD, -1.0), "width, the deviation of the blur, must be 0 or more"),
         (lambda: priors.from_points(CLOUD, math.nan), "width, the deviation of the blur, must be 0 or more"),
+        (lambda: priors.from_points(CLOUD, "a"), "width, the deviation of the blur, must be 0 or more"),  # type: ignore
+        (lambda: priors.from_points(CLOUD, None), "must be 0 or more and finite, got None"),  # type: ignore
+        (lambda: priors.Pixels(STAR, "a"), "half_width must be above 0 and finite, got 'a'"),  # type: ignore
+        (lambda: prior("gaussian", covariance=np.ones((1, 4))), "a square matrix, or its numbers row after row"),
+        (lambda: prior("gaussian", covariance=np.eye(2)[None]), "got shape [1, 2, 2]"),
+        (lambda: prior("gaussian", covariance=2.0), "got shape []"),
         (lambda: priors.Pixels(STAR, 0.0), "half_width must be above 0"),
         (lambda: priors.Pixels(STAR, -1.0), "half_width must be above 0"),
         (lambda: priors.from_callable(3), "expected a function draw(n, generator)"),  # type: ignore[arg-type]

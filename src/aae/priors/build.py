@@ -116,8 +116,15 @@ def _wanted(name: str, latent: int | None, settings: dict[str, object]) -> tuple
     """What is to be built: the settings, and the dimensions of a code."""
     if not isinstance(name, str):
         raise ConfigError(f"expected the name of a prior, such as ring, got {name!r}; the names: {', '.join(KINDS)}")
+    if settings.get("covariance", ()) is None:
+        del settings["covariance"]
     if "covariance" in settings:
         matrix = numbers(settings["covariance"], "prior.covariance", ConfigError)
+        if matrix.ndim != 1 and not (matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1]):
+            raise ConfigError(
+                "prior.covariance must be a square matrix, or its numbers row after row, got shape "
+                f"{list(matrix.shape)}"
+            )
         settings["covariance"] = tuple(matrix.astype(float).ravel().tolist())
         side = math.isqrt(matrix.size)
         latent = side if latent is None and side and side**2 == matrix.size else latent

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -73,6 +74,14 @@ def numbers(values: Any, name: str, error: type[AAEError] = DataError) -> np.nda
     if array.dtype.kind not in "biuf":
         raise error(f"{name} must be real numbers, got {array.dtype}")
     return array
+
+
+def real(value: Any) -> float:
+    """A number; NaN for what is none, so that any comparison refuses it."""
+    try:
+        return math.nan if isinstance(value, (str, bytes)) else float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        return math.nan
 
 
 def _codes(z: Any, latent: int) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from aae.errors import ConfigError, DataError
 from aae.priors.base import MASS, Array, Prior, counted, draws, in_chunks
-from aae.priors.checked import numbers
+from aae.priors.checked import numbers, real
 from aae.priors.reach import LARGEST
 
 
@@ -33,12 +33,12 @@ class Points(Prior):
         self, points: ArrayLike, width: float = 0.0, labels: ArrayLike | None = None, name: str = "points"
     ) -> None:
         array, given = cloud(points, labels, name, most=FLOAT32)
-        if not 0 <= width < math.inf:
-            raise ConfigError(f"width, the deviation of the blur, must be 0 or more and finite, got {width}")
+        if not 0 <= real(width) < math.inf:
+            raise ConfigError(f"width, the deviation of the blur, must be 0 or more and finite, got {width!r}")
         present = sorted(set(given.tolist()) - {-1})
         order = np.argsort(np.where(given < 0, len(array), given), kind="stable")
         self.points, self.labels = torch.from_numpy(array[order]), torch.from_numpy(given[order].astype(np.int64))
-        self.width, self.name, self.latent = width, name, array.shape[1]
+        self.width, self.name, self.latent = real(width), name, array.shape[1]
         self.classes = len(present) or None
         ends = np.searchsorted(np.where(given < 0, len(array), given)[order], np.arange(len(present) + 1))
         self.edges = (ends / len(array)).tolist() if present else [0.0, 1.0]
