@@ -239,7 +239,7 @@ def test_a_run_out_of_reach_is_loaded_and_none_begins(
 ) -> None:
     config = tiny(prior__kind="uniform", prior__scale=1e-7, epochs=1)
     for train in (lambda: aae.train(config, tmp_path / "none", data=digits), lambda: train_in_memory(config, digits)):
-        with pytest.raises(ConfigError, match="prior.scale = 1e-07 gives codes a deviation of"):
+        with pytest.raises(ConfigError, match=r"prior\.scale = 1e-07 gives codes a deviation of"):
             train()
     assert not (tmp_path / "none").exists()
     with monkeypatch.context() as before:  # as a version did that asked for nothing

@@ -94,7 +94,7 @@ def _codes(z: Any, latent: int) -> Tensor:
 
 
 def _native(array: np.ndarray, kind: type[np.generic]) -> Tensor:
-    """A copy; of types that torch may lack (of another byte order, long double, unsigned) and of half ones as `kind`."""
+    """A copy; as `kind` where torch may lack the type: another byte order, long double, unsigned; and a half one."""
     plain = array.dtype.isnative and array.dtype.type in (np.float32, np.float64, np.int64, np.bool_)
     return torch.from_numpy(np.array(array, dtype=array.dtype if plain else kind))
 

@@ -16,7 +16,6 @@ from aae.priors.base import MASS, Array, Prior, counted, draws, in_chunks
 from aae.priors.checked import numbers, real
 from aae.priors.reach import LARGEST
 
-
 FLOAT32 = float(np.finfo(np.float32).max)
 """The largest number that a sample can hold."""
 

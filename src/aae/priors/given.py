@@ -131,7 +131,7 @@ class Distribution(Prior):
             with torch.no_grad():
                 return self._in_chunks(z)
         learnt = self._log_prob(self._one.detach().reshape(1, self.latent).to(z)).requires_grad
-        return _Fixed.apply(z, self._in_chunks) if learnt else self._in_chunks(z)  # type: ignore[no-any-return]
+        return _Fixed.apply(z, self._in_chunks) if learnt else self._in_chunks(z)
 
     def _in_chunks(self, z: Tensor) -> Tensor:
         return in_chunks(self._log_prob, z, self.latent)
@@ -229,10 +229,10 @@ class _Fixed(torch.autograd.Function):
         with torch.enable_grad():
             ctx.z = z.detach().requires_grad_()
             ctx.value = function(ctx.z)
-        return ctx.value.detach()  # type: ignore[no-any-return]
+        return ctx.value.detach()
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None]:
         return torch.autograd.grad(ctx.value, ctx.z, gradient, retain_graph=True, allow_unused=True)[0], None
 
