@@ -172,6 +172,30 @@ BROKEN = {
 }
 
 
+TAILED = """
+import torch
+from aae import priors
+
+class Tailed(priors.Uniform):
+    @property
+    def std(self):
+        return torch.full((self.latent,), float("DEVIATION"), dtype=torch.float64)
+
+def prior(settings, latent):
+    return Tailed(latent, settings.scale)
+"""
+
+
+def test_tails_may_be_heavy_but_a_deviation_is_a_number(digits: Dataset, tmp_path: Path) -> None:
+    for deviation in ("inf", "nan", "1e9"):
+        (tmp_path / f"{deviation}.py").write_text(TAILED.replace("DEVIATION", deviation))
+    config = replace(settings("prior", tmp_path / "inf.py"), {"epochs": 1})
+    assert training.train_in_memory(config, digits).prior.std.isinf().all()
+    for deviation, said in (("nan", "no number"), ("1e9", "codes about 1e")):
+        with pytest.raises(ConfigError, match=f"the prior of the plugin .*{said}"):
+            training.train_in_memory(settings("prior", tmp_path / f"{deviation}.py"), digits)
+
+
 @pytest.mark.parametrize("text", BROKEN)
 def test_what_is_wrong_with_a_plugin_is_said(text: str, digits: Dataset, tmp_path: Path) -> None:
     said, name = BROKEN[text]

@@ -23,11 +23,13 @@ from aae.config import Prior as Settings
 from aae.config import check, replace, resolve
 from aae.data import Dataset
 from aae.errors import AAEError, ConfigError, DataError
+from aae.export.graphs import example
 from aae.game import Game
 from aae.models import build
 from aae.phases import Batch
 from aae.priors.files import SIDE, pack, read_mixture, read_picture, read_points, unpack
 from aae.report import write
+from aae.training import train_in_memory
 
 LETTER = np.array([[0, 255, 255], [0, 255, 255], [0, 0, 128]], np.uint8)  # an L: dark on white, one grey pixel
 
@@ -80,6 +82,12 @@ def test_a_large_picture_is_averaged_down_and_the_noise_of_compression_is_no_ink
         ("a.csv", "x,y\n", "nothing but a line of names"),
         ("a.csv", "x,y\n1,2\n\n3,nan\n", "line 4, number 2 is nan"),
         ("a.csv", "x,y\n1,2\n3,1e39\n", "line 3, number 2 is 1e+39"),
+        ("a.csv", "1,5;2,5\n3,5;4,5\n", "line 1 has decimal commas; write 2.5 instead of 2,5; got 1,5;2,5"),
+        ("a.csv", "1,5;2;3\n1;2;3\n4;5;6\n", "line 1 has decimal commas"),
+        ("a.csv", "x\ty\n1\t2\n3,5\t4\n", "line 3 has decimal commas"),
+        ("a.csv", "x,y,z\n1,2,3\n4,5\n", "line 3 must hold 3 numbers"),
+        ("a.csv", "x,y\n1," + 200_000 * "2" + "\n", "line 2 cannot be read: field larger"),
+        ("a.csv", "label\n0\n1\n", "it has a column label, and none of numbers beside it"),
         ("a.csv", "1 2\n3 4\n", "separated by commas, semicolons or tabs"),
         ("a.csv", "x,label\n1,0.5\n2,1\n", "the column label must hold whole numbers"),
         ("a.npy", "not an array", "cannot be read"),
@@ -111,6 +119,11 @@ def test_columns_are_separated_by_commas_semicolons_or_tabs(separator: str, head
     (tmp_path / "a.csv").write_text((head + "1,2.5\n3,-4\n").replace(",", separator))
     assert read_points(tmp_path / "a.csv")["points"].tolist() == [[1, 2.5], [3, -4]]
     assert priors.from_points(tmp_path / "a.csv").latent == 2
+
+
+def test_separators_within_quotes_separate_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('"x, in m, of all";"y, in m, of all"\n1;2.5\n3;-4\n')
+    assert read_points(tmp_path / "a.csv")["points"].tolist() == [[1, 2.5], [3, -4]]
 
 
 @pytest.mark.filterwarnings("error")
@@ -219,6 +232,25 @@ def test_a_picture_travels_with_its_run(tmp_path: Path, digits: Dataset) -> None
         tmp_path / "run" / "weights.safetensors"
     ).read_bytes()
     assert second.prior.describe() == run.prior.describe()
+
+
+def test_a_run_out_of_reach_is_loaded_and_none_begins(
+    tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny(prior__kind="uniform", prior__scale=1e-7, epochs=1)
+    for train in (lambda: aae.train(config, tmp_path / "none", data=digits), lambda: train_in_memory(config, digits)):
+        with pytest.raises(ConfigError, match=r"prior\.scale = 1e-07 gives codes a deviation of"):
+            train()
+    assert not (tmp_path / "none").exists()
+    with monkeypatch.context() as before:  # as a version did that asked for nothing
+        before.setattr("aae.training.admit", lambda settings, latent: None)
+        aae.train(config, tmp_path / "run", data=digits)
+    again = aae.Run.load(tmp_path / "run")
+    assert again.prior.bounds().abs().max() == pytest.approx(1e-7)
+    assert again.encode(digits.x[:3].reshape(3, 8, 8)).shape == (3, 2)
+    assert again.sample(2).shape == (2, 8, 8)
+    assert example(again, 3)[0].shape[0] == 3, "what an export is traced with, from the prior"
+    assert aae.resume(tmp_path / "run", data=digits).finished
 
 
 def test_the_manifold_fades_what_is_decoded_where_the_prior_is_not(tmp_path: Path, digits: Dataset) -> None:

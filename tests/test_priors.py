@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from scipy import stats
 from torch import Tensor
 
 from aae import priors
+from aae.config import Prior as Settings
 from aae.errors import ConfigError, DataError
 from aae.priors import Prior, prior, quantile_grid
+from aae.priors.files import pack
 
 DRAWS = 40_000
 TURN = np.array([[0.8, -0.6], [0.6, 0.8]])
@@ -574,12 +577,34 @@ def test_a_distribution_may_have_parameters_that_are_learnt_and_a_type_of_its_ow
     learnt.log_prob(moved).sum().backward()  # what a VAE learns from
     assert moved.grad is not None
     assert torch.allclose(moved.grad, -z)
+    assert mean.grad is None, "a prior is fixed"
+    fixed = priors.from_distribution(torch.distributions.Normal(torch.zeros(2), 1.0))
+    curvature = torch.autograd.functional.hessian(lambda one: fixed.log_prob(one[None]).sum(), z[0])
+    assert torch.allclose(curvature, -torch.eye(2).double())
     factor, diagonal = torch.tensor([[1.0], [0.5]]), torch.tensor([0.5, 2.0])
     low_rank = priors.from_distribution(torch.distributions.LowRankMultivariateNormal(0 * diagonal, factor, diagonal))
     covariance = (factor @ factor.T + diagonal.diag()).numpy()
     expected = stats.multivariate_normal(np.zeros(2), covariance).logpdf(z.numpy())
     np.testing.assert_allclose(low_rank.log_prob(z).numpy(), expected, rtol=1e-4, atol=1e-5)
     assert low_rank.log_prob(z).dtype == torch.float64
+
+
+class Fails(torch.distributions.Normal):
+    said = ""
+    asked = 0
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        self.asked += 1
+        raise RuntimeError(self.said)
+
+
+@pytest.mark.parametrize(("said", "asked"), [("out of memory", 1), ("expected scalar type Double but found Float", 2)])
+def test_a_distribution_that_fails_is_asked_again_only_for_another_type(said: str, asked: int) -> None:
+    fails = Fails(torch.zeros(2), torch.ones(2))
+    fails.said = said
+    with pytest.raises(RuntimeError, match=said):
+        priors.from_distribution(fails).log_prob(torch.zeros(1, 2).double())
+    assert fails.asked == asked
 
 
 # What they are given
@@ -607,6 +632,63 @@ def test_codes_may_be_arrays_and_whole_numbers(name: str) -> None:
         assert torch.equal(one.log_prob(z.numpy()), one.log_prob(z))  # type: ignore[arg-type]
 
 
+class Odd(priors.Uniform):
+    """Methods as somebody else may write them: arguments by name alone, others of their own, other names."""
+
+    def sample(  # type: ignore[override]
+        self, n: int, *, y: Tensor | None = None, rng: torch.Generator | None = None, twice: bool = False
+    ) -> Tensor:
+        assert y is None or y.dtype == torch.int64
+        return super().sample(n, generator=rng) * (2 if twice else 1)
+
+    def contains(self, codes: Tensor, slack: float = 0.0, *, other: bool = False) -> Tensor:
+        return super().contains(codes / (1 + slack)) ^ other
+
+
+class Plain(priors.Uniform):
+    def sample(
+        self, count: int, labels: Tensor | None = None, rng: torch.Generator | None = None, size: float = 1
+    ) -> Tensor:
+        return size * super().sample(count, labels, rng)
+
+    @staticmethod
+    def field(z: Tensor) -> Tensor:
+        return z.sum(1)
+
+
+def test_a_prior_of_ones_own_may_take_arguments_of_its_own() -> None:
+    odd: Any = Odd(2, 2.0)
+
+    def seeded() -> torch.Generator:
+        return torch.Generator().manual_seed(3)
+
+    assert torch.equal(odd.sample(4, rng=seeded(), twice=True), 2 * odd.sample(n=np.int64(4), y=[0] * 4, rng=seeded()))
+    assert odd.sample(4, [0, 1, 0, 1]).shape == (4, 2), "classes by position, where they have a name alone"
+    for ways in (odd.contains([[2.1, 0]], 0.5), odd.contains(codes=[[2.1, 0]], slack=0.5), odd.contains([[0, 0]])):
+        assert ways.tolist() == [True]
+    assert odd.contains([[0, 0]], other=True).tolist() == [False]
+    plain: Any = Plain(2, 2.0)
+    expected = priors.Uniform(2, 2.0).sample(4, generator=seeded())
+    assert torch.equal(plain.sample(4, None, seeded(), 3), 3 * expected)
+    assert torch.equal(plain.sample(4, rng=seeded(), size=3), 3 * expected)
+    assert plain.field(torch.ones(1, 2)).tolist() == [2.0]
+    for wrong in (lambda: odd.sample(-1), lambda: plain.sample(1, [0.5])):
+        with pytest.raises(ConfigError):
+            wrong()
+
+
+@pytest.mark.parametrize("kind", [">f8", ">f4", "longdouble", "float16", ">i2", "uint16", "uint64"])
+def test_codes_may_be_of_any_type_of_number(kind: str) -> None:
+    one: Any = prior("uniform")
+    codes = np.array([[0, 1], [1, 3]], dtype=kind)
+    assert one.contains(codes).tolist() == [True, False]
+    assert one.log_prob(codes).dtype == torch.float64
+    if codes.dtype.kind in "iu":
+        petals: Any = prior("mixture")
+        drawn = petals.sample(2, codes[0], torch.Generator().manual_seed(1))
+        assert torch.equal(drawn, petals.sample(2, [0, 1], torch.Generator().manual_seed(1)))
+
+
 def test_classes_may_be_a_list_and_must_be_whole_numbers() -> None:
     one = of("mixture")
     assert torch.equal(draws(one, 3, y=[0, -1, 2]), draws(one, 3, y=torch.tensor([0, -1, 2])))  # type: ignore
@@ -621,11 +703,12 @@ def test_classes_may_be_a_list_and_must_be_whole_numbers() -> None:
 
 def test_points_may_be_a_tensor_that_is_learnt_and_a_covariance_a_matrix() -> None:
     cloud = torch.from_numpy(CLOUD).requires_grad_()
-    assert not draws(priors.from_points(cloud), 5).requires_grad  # type: ignore[arg-type]
+    assert not draws(priors.from_points(cloud), 5).requires_grad
     flat = prior("gaussian", covariance=tuple(COVARIANCE.ravel()))
     for matrix in (COVARIANCE, COVARIANCE.tolist(), torch.from_numpy(COVARIANCE)):
         assert torch.equal(draws(prior("gaussian", covariance=matrix), 5), draws(flat, 5))
     assert prior("gaussian", covariance=np.eye(3).ravel()).latent == 3
+    assert prior("gaussian", covariance=None).describe() == prior("gaussian").describe()
 
 
 def test_points_in_one_place_are_a_prior_once_they_are_blurred() -> None:
@@ -682,12 +765,20 @@ def test_density_of_the_means_of_chunks_is_that_of_the_whole() -> None:
         (lambda: prior(3), "expected the name of a prior"),  # type: ignore[arg-type]
         (lambda: prior("uniform", scale=1e30), "prior.scale = 1e+30 puts codes about"),
         (lambda: prior("uniform", scale=1e-30), "prior.scale = 1e-30 gives codes a deviation of"),
-        (lambda: prior("ball", 200, scale=100.0), "prior.scale = 100 is too far from 1 for 200 dimensions"),
+        (lambda: prior("mixture", scale=1e300), "prior.scale = 1e+300 is too far from 1"),
+        (lambda: prior("student-t", degrees=2 + 1e-15), "prior.scale = 2, prior.degrees = 2 puts codes about"),
+        (lambda: prior("mixture", scale=1.0, width=1e7), "prior.scale = 1, prior.width = 1e+07 puts codes about"),
         (lambda: prior("gaussian", covariance=np.eye(2) * 1e20), "prior.covariance puts codes about"),
         (lambda: prior("product", blocks=("a=ring:2,scale=1e9",)), "a=ring:2,scale=1e9"),
         (lambda: prior("gaussian", covariance=[[1, 2], [3]]), "prior.covariance must be numbers in rows of one length"),
         (lambda: priors.from_points(CLOUD, -1.0), "width, the deviation of the blur, must be 0 or more"),
         (lambda: priors.from_points(CLOUD, math.nan), "width, the deviation of the blur, must be 0 or more"),
+        (lambda: priors.from_points(CLOUD, "a"), "width, the deviation of the blur, must be 0 or more"),  # type: ignore
+        (lambda: priors.from_points(CLOUD, None), "must be 0 or more and finite, got None"),  # type: ignore
+        (lambda: priors.Pixels(STAR, "a"), "half_width must be above 0 and finite, got 'a'"),  # type: ignore
+        (lambda: prior("gaussian", covariance=np.ones((1, 4))), "a square matrix, or its numbers row after row"),
+        (lambda: prior("gaussian", covariance=np.eye(2)[None]), "got shape [1, 2, 2]"),
+        (lambda: prior("gaussian", covariance=2.0), "got shape []"),
         (lambda: priors.Pixels(STAR, 0.0), "half_width must be above 0"),
         (lambda: priors.Pixels(STAR, -1.0), "half_width must be above 0"),
         (lambda: priors.from_callable(3), "expected a function draw(n, generator)"),  # type: ignore[arg-type]
@@ -702,6 +793,50 @@ def test_what_cannot_be_is_refused(make: Callable[[], Prior], said: str) -> None
     with pytest.raises(ConfigError) as caught:
         make()
     assert said in str(caught.value)
+
+
+def test_what_networks_cannot_learn_can_be_built_but_not_begun() -> None:
+    for chosen in (
+        Settings(kind="uniform", scale=1e-7),
+        Settings(kind="product", blocks=("a=gaussian:2,scale=1e9",)),
+        Settings(kind="points", content=pack("far", {"points": np.array([[0, 1], [1e8, 1]], np.float32)})),
+        Settings(kind="points", content=pack("one", {"points": np.ones((3, 2), np.float32)})),
+    ):
+        made = priors.build(chosen, 2)
+        assert made.sample(3).isfinite().all()
+        with pytest.raises((ConfigError, DataError)):
+            priors.admit(chosen, 2)
+
+
+@pytest.mark.parametrize("latent", [2, 3, 8])
+@pytest.mark.parametrize("inner", [0.0, 0.5, 2.999])
+def test_a_shell_is_that_of_the_powers_of_its_radii(latent: int, inner: float) -> None:
+    outer, d = 3.0, latent
+    one, volume = priors.Shell(latent, inner, outer), outer**latent - inner**latent
+    variance = (outer ** (d + 2) - inner ** (d + 2)) / volume / (d + 2)
+    assert one.spread == pytest.approx(math.sqrt(variance), rel=1e-9)
+    whole = d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1) + math.log(volume)
+    z = one.sample(200, generator=torch.Generator().manual_seed(1)).double()
+    inside = z.norm(dim=1).sub(0.5 * (inner + outer)).abs() < 0.5 * (outer - inner)
+    assert one.log_prob(z)[inside].numpy() == pytest.approx(-whole, rel=1e-9)
+    unit = one.unit(z)
+    assert unit is not None
+    assert torch.allclose(unit[:, -1], (z.norm(dim=1) ** d - inner**d) / volume, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["ball", "ring"])
+def test_a_ball_and_a_ring_may_have_many_dimensions(kind: str) -> None:
+    for scale in (1e-3, 2.0, 100.0):
+        one = prior(kind, 1100, scale=scale)
+        z = one.sample(50)
+        assert one.contains(z).all()
+        assert float(z.square().mean().sqrt()) == pytest.approx(one.spread, rel=0.01)
+        inside = z.double() * 0.999
+        assert one.log_prob(inside).isfinite().all()
+        unit = one.unit(inside)
+        assert unit is not None
+        assert unit.min() >= 0
+        assert unit.max() <= 1
 
 
 @pytest.mark.parametrize(

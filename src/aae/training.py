@@ -26,7 +26,7 @@ from aae.inference import Run
 from aae.memory import MemoryRun
 from aae.pace import sized
 from aae.plugins import begun, belongs
-from aae.priors import with_content
+from aae.priors import admit, with_content
 from aae.tracking import Callback, following, trackers
 from aae.tracking import Listener as Listener
 from aae.tracking import Progress as Progress
@@ -71,7 +71,7 @@ def train(
     data, source = _given(config, data)
     _check_labels(config, data)
     config = sized(replace(config, {"data.source": source}), data)
-    config = begun(dataclasses.replace(config, prior=with_content(config.prior)))
+    config = _of_a_new_run(config)
     path = free_directory(config.recipe) if out is None else Path(out)
     device = device_of(config.device) if group is None else group.device(config.device)
     precision_of(config.precision, device)  # refused here rather than after a directory was made
@@ -80,6 +80,14 @@ def train(
     record = _record(config, data)
     directory = MemoryRun(*record) if group is not None and not group.first else RunDirectory.create(path, *record)
     return _followed(directory, game, listener, steer, callbacks)
+
+
+def _of_a_new_run(config: Config) -> Config:
+    """The settings of a run that begins, whose prior networks can learn: what its files hold stands in them."""
+    config = begun(dataclasses.replace(config, prior=with_content(config.prior)))
+    if config.model.kind != "autoencoder":  # which has no prior
+        admit(config.prior, config.model.latent)
+    return config
 
 
 def train_in_memory(
@@ -100,7 +108,7 @@ def train_in_memory(
     check(config)
     if config.log:
         raise ConfigError("log needs a run directory, and this run is kept in memory; leave log out, or use aae.train")
-    config = begun(dataclasses.replace(sized(config, data), prior=with_content(config.prior)))
+    config = _of_a_new_run(sized(config, data))
     _check_labels(config, data)
     keep_freed_memory()
     game = Game.new(config, data, device_of(config.device))

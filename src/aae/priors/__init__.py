@@ -17,6 +17,7 @@ from aae.priors.base import Prior, quantile_grid
 from aae.priors.boxes import Laplace, StudentT, Uniform
 from aae.priors.build import (
     KINDS,
+    admit,
     build,
     from_callable,
     from_distribution,
@@ -52,6 +53,7 @@ __all__ = [
     "StudentT",
     "Torus",
     "Uniform",
+    "admit",
     "around",
     "build",
     "checkerboard",

@@ -6,6 +6,7 @@ All tensors of codes are [n, latent]; lengths are in code units.
 from __future__ import annotations
 
 import abc
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -45,7 +46,7 @@ class Prior(abc.ABC):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for name, check in [("sample", of_draws), *((name, of_codes) for name in OF_CODES)]:
-            if name in vars(cls):
+            if inspect.isfunction(vars(cls).get(name)):  # a static method, say, takes what it likes
                 setattr(cls, name, check(vars(cls)[name]))
 
     @abc.abstractmethod

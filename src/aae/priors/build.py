@@ -15,11 +15,11 @@ from numpy.typing import ArrayLike
 from aae import plugins
 from aae.config import Prior as Settings
 from aae.config import from_dict, unused_by_prior
-from aae.errors import ConfigError
+from aae.errors import ConfigError, DataError
 from aae.priors.base import Prior, counted
 from aae.priors.boxes import Laplace, StudentT, Uniform
 from aae.priors.checked import numbers
-from aae.priors.clouds import Points
+from aae.priors.clouds import Points, cloud
 from aae.priors.curves import spiral, swiss_roll
 from aae.priors.files import (
     CLOUDS,
@@ -37,8 +37,10 @@ from aae.priors.gaussians import Gaussian, Mixture, lattice, petals
 from aae.priors.given import Distribution, Draw, Drawn
 from aae.priors.parts import OneHot, Product
 from aae.priors.pixels import Pixels, checkerboard
-from aae.priors.reach import in_reach
+from aae.priors.reach import LARGEST, POINTS, in_reach
 from aae.priors.round import Shell, Torus
+
+Make = Callable[[Settings, int], Prior]
 
 CLASSES = 10
 """Components of a mixture and segments of a roll, where the settings give no number."""
@@ -56,14 +58,28 @@ def build(settings: Settings, latent: int) -> Prior:
     made = KINDS[settings.kind][0](with_content(settings), latent)
     if not isinstance(made, Prior):
         raise ConfigError(f"prior() of the plugin must return an aae.priors.Prior, got {type(made).__name__}")
-    if settings.kind != "points":  # which see to it themselves, by the name of their file
-        option = _scale_of(settings)
-        in_reach(made, option, ConfigError, "choose another one")
     if made.latent != latent:
         raise ConfigError(
             f"prior.kind = {settings.kind} gives codes of {counted(made.latent, 'dimension')} ({made.describe()}), and "
             f"model.latent is {latent}; set model.latent to {made.latent}"
         )
+    return made
+
+
+def admit(settings: Settings, latent: int) -> Prior:
+    """`build` for a run that begins: ConfigError or DataError, too, for what networks in float32 cannot learn.
+
+    A run that has been trained is loaded by `build`, whatever its prior is.
+    """
+    _squares(settings)
+    made = build(settings, latent)
+    if settings.kind == "points":
+        in_reach(made, unpack(_content(with_content(settings)))[0], DataError, POINTS)
+        return made
+    if settings.kind == "product":
+        for text in settings.blocks:
+            _block(text, admit)
+    in_reach(made, _scale_of(settings), ConfigError, "choose other values", heavy=settings.kind == "plugin")
     return made
 
 
@@ -78,7 +94,8 @@ def with_content(settings: Settings) -> Settings:
         )
     if settings.kind == "points":
         found = read_points(settings.file)
-        Points(found["points"], _width(settings, 0.0), found.get("labels"), settings.file)  # which may be one point
+        made = Points(found["points"], _width(settings, 0.0), found.get("labels"), settings.file)
+        in_reach(made, settings.file, DataError, POINTS)  # by the whole name, which `content` lacks
     else:
         found = read_mixture(settings.file)
     return dataclasses.replace(settings, file=None, content=pack(name, found))
@@ -92,10 +109,22 @@ def prior(name: str, latent: int | None = None, **settings: object) -> Prior:
 
     Raises ConfigError for an unknown name and for a setting that this prior has no use for.
     """
+    return admit(*_wanted(name, latent, settings))
+
+
+def _wanted(name: str, latent: int | None, settings: dict[str, object]) -> tuple[Settings, int]:
+    """What is to be built: the settings, and the dimensions of a code."""
     if not isinstance(name, str):
         raise ConfigError(f"expected the name of a prior, such as ring, got {name!r}; the names: {', '.join(KINDS)}")
+    if settings.get("covariance", ()) is None:
+        del settings["covariance"]
     if "covariance" in settings:
         matrix = numbers(settings["covariance"], "prior.covariance", ConfigError)
+        if matrix.ndim != 1 and not (matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1]):
+            raise ConfigError(
+                "prior.covariance must be a square matrix, or its numbers row after row, got shape "
+                f"{list(matrix.shape)}"
+            )
         settings["covariance"] = tuple(matrix.astype(float).ravel().tolist())
         side = math.isqrt(matrix.size)
         latent = side if latent is None and side and side**2 == matrix.size else latent
@@ -105,8 +134,9 @@ def prior(name: str, latent: int | None = None, **settings: object) -> Prior:
         if key in ignored:
             raise ConfigError(f"prior.{key} would be ignored: {ignored[key]}. Leave it out.")
     if latent is None:
+        _squares(chosen)
         latent = KINDS[chosen.kind][0](with_content(chosen), 2).latent
-    return build(chosen, latent)
+    return chosen, latent
 
 
 def from_points(points: ArrayLike | str | Path, width: float = 0.0, labels: ArrayLike | None = None) -> Points:
@@ -118,9 +148,13 @@ def from_points(points: ArrayLike | str | Path, width: float = 0.0, labels: Arra
     if isinstance(points, (str, Path)):
         found = read_points(points)
         made = Points(found["points"], width, found.get("labels") if labels is None else labels, str(points))
+        in_reach(made, str(points), DataError, POINTS)
         made.name = Path(points).name  # errors name the folder too
         return made
-    return Points(points, width, labels)
+    made = Points(points, width, labels)
+    cloud(points, labels, made.name)  # by the row that is too far away
+    in_reach(made, made.name, DataError, POINTS)
+    return made
 
 
 def from_picture(path: str | Path, half_width: float = 2.0, ink: Ink = "dark") -> Pixels:
@@ -163,13 +197,19 @@ def named(what: str) -> Prior:
     return prior(what)
 
 
+def _squares(s: Settings) -> None:
+    """ConfigError for a scale of which float64 does not hold powers that shapes need."""
+    if not 1e-100 <= s.scale <= 1e100:
+        raise ConfigError(f"prior.scale = {s.scale:g} is too far from 1; networks learn codes up to {LARGEST:g}")
+
+
 def _dimensions(latent: object) -> None:
     if not isinstance(latent, (int, np.integer)) or isinstance(latent, bool) or latent < 1:
         raise ConfigError(f"latent, the dimensions of a code, must be a whole number of 1 or more, got {latent!r}")
 
 
 def _scale_of(s: Settings) -> str:
-    """The setting, with its value where that is short, that decides how far codes spread."""
+    """The settings, with their values where these are short, that decide how far codes spread."""
     if s.kind == "mixture" and s.content:
         return f"prior.file {unpack(s.content)[0]}"
     if s.kind == "plugin":
@@ -178,7 +218,8 @@ def _scale_of(s: Settings) -> str:
         return f"prior.kind = {s.kind}"
     if s.covariance:
         return "prior.covariance"
-    return f"prior.scale = {s.scale:g}"
+    given = {"scale": s.scale, "width": s.width, "degrees": s.degrees}
+    return ", ".join(f"prior.{name} = {value:g}" for name, value in given.items() if value is not None)
 
 
 def _planar(settings: Settings, latent: int) -> None:
@@ -276,7 +317,7 @@ def _points(s: Settings, latent: int) -> Prior:
 def _product(s: Settings, latent: int) -> Prior:
     if not s.blocks:
         raise ConfigError('prior.kind = product needs prior.blocks, such as "style=gaussian:8" "class=one-hot:10"')
-    blocks = [_block(text) for text in s.blocks]
+    blocks = [_block(text, build) for text in s.blocks]
     if twice := _repeated(name for name, _ in blocks):
         raise ConfigError(f'prior.blocks: two blocks are named "{twice}"; give each a name of its own')
     return Product(dict(blocks))
@@ -286,7 +327,7 @@ def _plugin(s: Settings, latent: int) -> Prior:
     return plugins.function(s.content, "prior", "prior.kind = plugin")(s, latent)
 
 
-def _block(text: str) -> tuple[str, Prior]:
+def _block(text: str, make: Make) -> tuple[str, Prior]:
     """`NAME=KIND:DIMENSIONS` and then `,SETTING=VALUE` for each setting of that block's prior."""
     name, equals, rest = text.partition("=")
     what, *given = rest.split(",")
@@ -304,7 +345,7 @@ def _block(text: str) -> tuple[str, Prior]:
         raise ConfigError(f'prior.blocks: "{text}" says {twice} twice; leave one of them out')
     settings = {key: value for key, _, value in (one.partition("=") for one in given)}
     try:
-        return name, prior(kind, int(dimensions), **{k: _value(k, v) for k, v in settings.items()})
+        return name, make(*_wanted(kind, int(dimensions), {k: _value(k, v) for k, v in settings.items()}))
     except ConfigError as error:
         raise ConfigError(f'prior.blocks: "{text}": {error}') from None
 
@@ -342,7 +383,6 @@ def _turns(s: Settings, default: float) -> float:
     return default if s.turns is None else s.turns
 
 
-Make = Callable[[Settings, int], Prior]
 KINDS: dict[str, tuple[Make, str]] = {
     "uniform": (_uniform, "uniform on a box"),
     "gaussian": (_gaussian, "Gaussian, of one deviation or a full covariance"),

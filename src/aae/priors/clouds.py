@@ -13,8 +13,11 @@ from torch import Tensor
 
 from aae.errors import ConfigError, DataError
 from aae.priors.base import MASS, Array, Prior, counted, draws, in_chunks
-from aae.priors.checked import numbers
-from aae.priors.reach import LARGEST, in_reach
+from aae.priors.checked import numbers, real
+from aae.priors.reach import LARGEST
+
+FLOAT32 = float(np.finfo(np.float32).max)
+"""The largest number that a sample can hold."""
 
 
 class Points(Prior):
@@ -28,17 +31,16 @@ class Points(Prior):
     def __init__(
         self, points: ArrayLike, width: float = 0.0, labels: ArrayLike | None = None, name: str = "points"
     ) -> None:
-        array, given = cloud(points, labels, name)
-        if not 0 <= width < math.inf:
-            raise ConfigError(f"width, the deviation of the blur, must be 0 or more and finite, got {width}")
+        array, given = cloud(points, labels, name, most=FLOAT32)
+        if not 0 <= real(width) < math.inf:
+            raise ConfigError(f"width, the deviation of the blur, must be 0 or more and finite, got {width!r}")
         present = sorted(set(given.tolist()) - {-1})
         order = np.argsort(np.where(given < 0, len(array), given), kind="stable")
         self.points, self.labels = torch.from_numpy(array[order]), torch.from_numpy(given[order].astype(np.int64))
-        self.width, self.name, self.latent = width, name, array.shape[1]
+        self.width, self.name, self.latent = real(width), name, array.shape[1]
         self.classes = len(present) or None
         ends = np.searchsorted(np.where(given < 0, len(array), given)[order], np.arange(len(present) + 1))
         self.edges = (ends / len(array)).tolist() if present else [0.0, 1.0]
-        in_reach(self, name, DataError, "scale the points, or blur them where they are one (prior.width)")
 
     @property
     def mean(self) -> Tensor:
@@ -115,11 +117,13 @@ def cloud(
     labels: ArrayLike | None,
     name: str,
     where: Callable[[int, int], str] = "row {}, column {} (counted from 0)".format,
+    *,
+    most: float = LARGEST,
 ) -> tuple[Array, Array]:
     """Points as float64 [m, latent], and their labels as int64 [m], -1 where there are none.
 
     DataError, with `name` and, in the words of `where`, the place that is wrong, unless they are two or more finite
-    points no farther than 1e6 from 0, and labels 0, 1, ... without a gap.
+    points no farther than `most` from 0, and labels 0, 1, ... without a gap.
     """
     array = numbers(points, name).astype(np.float64)
     array = array[:, None] if array.ndim == 1 else array
@@ -127,7 +131,7 @@ def cloud(
         raise DataError(f"{name}: expected two or more points [points, latent], got shape {list(array.shape)}")
     for fine, wanted in (
         (np.isfinite(array), "finite"),
-        (np.abs(array) <= LARGEST, f"no more than {LARGEST:g} from 0"),
+        (np.abs(array) <= most, f"no more than {most:g} from 0"),
     ):
         if not fine.all():
             i, column = np.argwhere(~fine)[0].tolist()

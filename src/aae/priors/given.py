@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import inspect
 import math
+import re
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from aae.errors import ConfigError
 from aae.priors.base import MASS, SEED, Array, Prior, counted, density_level, draws, in_chunks
@@ -18,6 +20,9 @@ from aae.priors.clouds import Neighbours
 
 REFERENCE = 10_000
 """Draws that stand for a prior of which nothing else is known."""
+
+OF_TYPES = re.compile(r"dtype|scalar type|\b(Half|BFloat16|Float|Double)\b")
+"""What torch says where numbers of two types meet."""
 
 Draw = Callable[[int, torch.Generator], "Tensor | Array"]
 
@@ -117,9 +122,19 @@ class Distribution(Prior):
         return z.reshape(n, self.latent).to(generator.device, torch.float32)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """The distribution's own log-density, -inf outside its support."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and z.requires_grad):  # never for its parameters alone
-            return in_chunks(self._log_prob, z, self.latent)
+        """The distribution's own log-density, -inf outside its support.
+
+        A prior is fixed: gradients reach z, and never parameters of the distribution, or a loss would move the shape
+        to the codes. Where it has parameters that require a gradient, there are first derivatives only.
+        """
+        if not (torch.is_grad_enabled() and z.requires_grad):
+            with torch.no_grad():
+                return self._in_chunks(z)
+        learnt = self._log_prob(self._one.detach().reshape(1, self.latent).to(z)).requires_grad
+        return _Fixed.apply(z, self._in_chunks) if learnt else self._in_chunks(z)
+
+    def _in_chunks(self, z: Tensor) -> Tensor:
+        return in_chunks(self._log_prob, z, self.latent)
 
     def _log_prob(self, z: Tensor) -> Tensor:
         shaped = z if self.distribution.batch_shape or self.distribution.event_shape else z[:, 0]
@@ -140,8 +155,8 @@ class Distribution(Prior):
         """Its log-density; a distribution by matrices, such as one of low rank, takes numbers of its own type alone."""
         try:
             return self.distribution.log_prob(z)
-        except RuntimeError:
-            if z.dtype == self._one.dtype:
+        except RuntimeError as error:
+            if z.dtype == self._one.dtype or not OF_TYPES.search(str(error)):
                 raise
             return self.distribution.log_prob(z.to(self._one.dtype)).to(z.dtype)
 
@@ -204,6 +219,22 @@ class Distribution(Prior):
 
     def describe(self) -> str:
         return f"{type(self.distribution).__name__} of torch.distributions in {counted(self.latent, 'dimension')}"
+
+
+class _Fixed(torch.autograd.Function):
+    """`function(z)` with its gradient to z, and none to any other tensor that it uses."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        with torch.enable_grad():
+            ctx.z = z.detach().requires_grad_()
+            ctx.value = function(ctx.z)
+        return ctx.value.detach()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None]:
+        return torch.autograd.grad(ctx.value, ctx.z, gradient, retain_graph=True, allow_unused=True)[0], None
 
 
 def _takes_two(draw: Any) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from aae.errors import DataError, require
 from aae.priors.base import Array, Prior
+from aae.priors.checked import real
 
 
 class Pixels(Prior):
@@ -22,15 +23,15 @@ class Pixels(Prior):
     latent = 2
 
     def __init__(self, ink: ArrayLike, half_width: float, name: str = "picture") -> None:
-        require(0 < half_width < math.inf, f"{name}: half_width must be above 0 and finite, got {half_width}")
+        require(0 < real(half_width) < math.inf, f"{name}: half_width must be above 0 and finite, got {half_width!r}")
         array = np.asarray(ink, dtype=np.float64)
         if array.ndim != 2 or 0 in array.shape or not np.isfinite(array).all() or (array < 0).any():
             raise DataError(f"{name}: the density must be numbers of 0 or more, [height, width]; got {array.shape}")
         if array.sum() == 0:
             raise DataError(f"{name}: the picture is blank; there is nothing to draw samples from")
-        self.name, self.half_width, self.ink = name, half_width, array
+        self.name, self.half_width, self.ink = name, real(half_width), array
         self.height, self.width = array.shape
-        self.side = 2 * half_width / max(array.shape)
+        self.side = 2 * self.half_width / max(array.shape)
         """Side of a pixel (code units)."""
         # [x, y] with y upwards, as codes are, and columns one after another: the order of the quantiles.
         self.share = torch.from_numpy((array[::-1].T / array.sum()).copy())

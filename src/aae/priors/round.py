@@ -41,13 +41,13 @@ class Shell(Prior):
     @property
     def std(self) -> Tensor:
         """Of one axis: the root of the mean squared radius over the dimensions."""
-        d, square = self.latent, self.outer**2
-        if not self.thin:
-            square = d / (d + 2) * (self.outer ** (d + 2) - self.inner ** (d + 2)) / self._power_range()
-        return torch.full((d,), math.sqrt(square / d), dtype=torch.float64)
+        d = self.latent
+        square = 1 / d if self.thin else self._without(d + 2) / self._without(d) / (d + 2)
+        return torch.full((d,), self.outer * math.sqrt(square), dtype=torch.float64)
 
-    def _power_range(self) -> float:
-        return self.outer**self.latent - self.inner**self.latent
+    def _without(self, power: int) -> float:
+        """1 - (inner / outer)^power: of the radii themselves, many dimensions make powers that no float holds."""
+        return -math.expm1(power * math.log(self.inner / self.outer)) if self.inner > 0 else 1.0
 
     def sample(self, n: int, y: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         generator = self._generator(generator)
@@ -62,14 +62,16 @@ class Shell(Prior):
         if self.thin:
             return self.outer * way
         u = torch.rand(n, 1, generator=generator, device=generator.device)
-        radius = (self.inner**self.latent + u * self._power_range()) ** (1 / self.latent)
-        return radius.clamp(max=self.outer) * way
+        share = self._without(self.latent)
+        radius = self.outer * ((1 - share) + u * share) ** (1 / self.latent)
+        return radius.clamp(self.inner, self.outer) * way
 
     def log_prob(self, z: Tensor) -> Tensor:
         if self.thin:
             return super().log_prob(z)
         d = self.latent
-        volume = d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1) + math.log(self._power_range())
+        volume = d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1) + d * math.log(self.outer)
+        volume += math.log(self._without(d))
         radius = z.norm(dim=1)
         inside = (radius >= self.inner) & (radius <= self.outer)
         return torch.full_like(radius, -volume).masked_fill(~inside, -math.inf)
@@ -92,7 +94,8 @@ class Shell(Prior):
         radius = z.norm(dim=1, keepdim=True)
         columns = list(_directions(z))
         if not self.thin:
-            columns.append((radius[:, 0] ** self.latent - self.inner**self.latent) / self._power_range())
+            share = self._without(self.latent)
+            columns.append(((radius[:, 0] / self.outer) ** self.latent - (1 - share)) / share)
         return torch.stack(columns, 1)
 
     def class_of(self, z: Tensor) -> Tensor:
