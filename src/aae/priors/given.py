@@ -240,11 +240,15 @@ class _Fixed(torch.autograd.Function):
 def _takes_two(draw: Any) -> bool:
     """Whether it can be called as draw(n, generator), as far as it says what it takes."""
     try:
-        inspect.signature(draw).bind(2, None)
+        taken = inspect.signature(draw)
+    except ValueError:  # one that is not written in Python does not say
+        return True
+    except TypeError:  # nothing that can be called
+        return False
+    try:
+        taken.bind(2, None)
     except TypeError:
         return False
-    except ValueError:  # one that is not written in Python
-        pass
     return True
 
 
