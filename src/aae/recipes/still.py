@@ -17,7 +17,7 @@ def mnist_semi_supervised_100_moved() -> Config:
     The networks of the paper with batch normalisation, as it has for clusters, one more phase (docs/classes.md), rates
     that fall in a straight line, and a running average of the weights to use: as they are they lose a class for an
     epoch now and then. Rows are not spoilt, since the phase changes them. It passes over rows whose class is unsure,
-    so that labels come first: without that, two classes were exchanged for good in the first epoch of a run in three.
+    so that labels come first: without that, two classes that look alike may be exchanged for good in the first epoch.
     """
     base = paper.mnist_semi_supervised_100()
     return dataclasses.replace(
