@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aae
-from aae import evaluation, inference
+from aae import evaluation, passage
 from aae.config import Data
 from aae.data import arrays, dataset, load, spool, streaming
 from aae.data.arrays import read_npy
@@ -159,10 +159,12 @@ def test_a_run_on_mapped_rows_gives_what_it_gives_on_rows_in_memory(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(arrays, "MAPPED_FROM", 1)
     monkeypatch.setattr(spool, "MAPPED_FROM", 1)
-    monkeypatch.setattr(inference, "PIECE", 4 * 300 * 64)
+    monkeypatch.setattr(passage, "PIECE", 4 * 300 * 64)
     seen: list[int] = []
-    scaled = aae.Run._scaled
-    monkeypatch.setattr(aae.Run, "_scaled", lambda run, x, first=0: (seen.append(len(x)), scaled(run, x, first))[1])
+    scaled = passage.Passage.scaled
+    monkeypatch.setattr(
+        passage.Passage, "scaled", lambda way, x, first=0: (seen.append(len(x)), scaled(way, x, first))[1]
+    )
     streamed = found()
     assert max(seen) == 256
     assert mapped(streamed[-1]) is not None

@@ -1,9 +1,4 @@
-"""A trained model to use: arrays in, arrays out, in the units of the data.
-
-Every row goes through the networks in float32, in blocks of a fixed size that are padded where rows are missing. A
-matrix product sums in an order that depends on its shape, so without this a row's code would change in the last
-digits with the rows that stand beside it.
-"""
+"""A trained model to use: arrays in, arrays out, in the units of the data."""
 
 from __future__ import annotations
 
@@ -19,22 +14,23 @@ from torch.nn import functional as F
 
 from aae import data as data_module
 from aae.checkpoint import RunDirectory
-from aae.classes import class_block, class_numbers
-from aae.conditions import condition_block, condition_values
+from aae.classes import class_numbers
+from aae.conditions import condition_values
 from aae.config import Config, DataSpec, from_dict
-from aae.data import Dataset, Scaling, Table
+from aae.data import Dataset, Table
 from aae.data.frames import from_frame, is_frame, with_columns
-from aae.data.layout import GIVEN, LARGEST, numbers
+from aae.data.layout import GIVEN
 from aae.data.spool import held
-from aae.data.streaming import mapped, pieces
+from aae.data.streaming import pieces
 from aae.data.table_scaling import drawn_between, scaled_bounds
-from aae.data.tables import untyped, values_of
+from aae.data.tables import untyped
 from aae.diagnosis import Verdict, diagnose
 from aae.errors import AAEError, ConfigError, DataError, RunError
 from aae.hardware import device_of
 from aae.heads import LOG_STD
 from aae.memory import MemoryRun
 from aae.models import AAE, build
+from aae.passage import Passage
 from aae.phases import Batch, Model
 from aae.plugins import belongs
 from aae.priors import Prior, around
@@ -43,10 +39,6 @@ from aae.priors import build as build_prior
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-BLOCK = 256
-"""Rows that go through a network together."""
-PIECE = 16 << 20
-"""Bytes, in float32, of rows that are scaled or decoded together where all of them are many."""
 JUDGES = ("discriminator", "style_discriminator")
 """What the discriminator of codes is called in a model."""
 
@@ -79,7 +71,7 @@ class Run:
                 "of your own is loaded within the same aae.models.own_networks"
             ) from None
         self.model.to(self.device).eval().requires_grad_(False)
-        self._scaling = Scaling(self.spec, self.device)
+        self._passage = Passage(self.model, self.config, self.spec, self.device, self.where)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto", plugin: str | Path | None = None) -> Run:
@@ -144,7 +136,7 @@ class Run:
     @property
     def classes_told(self) -> int:
         """How many classes the decoder is told, the first values beside a code; 0: none."""
-        return self.model.beside - (self.spec.conditions.features if self.spec.conditions else 0)
+        return self._passage.classes_told
 
     @property
     def heads(self) -> np.ndarray | None:
@@ -185,9 +177,9 @@ class Run:
         Raises DataError, naming row and column, for rows of the wrong shape or with values that are not finite.
         """
         if not (sample and self.model.stochastic):
-            return self._over(self.model.encode, x)
+            return self._passage.over(self.model.encode, x)
         generator = torch.Generator(self.device).manual_seed(seed)
-        return self._over(lambda block: self.model.sample_codes(Batch(block, generator)), x)
+        return self._passage.over(lambda block: self.model.sample_codes(Batch(block, generator)), x)
 
     def held_to_prior(self, x: ArrayLike | Tensor, *, seed: int = 0) -> np.ndarray:
         """What training holds to `matched_prior`, float32 [n, latent]: one draw of each code, or its style alone.
@@ -197,7 +189,7 @@ class Run:
         if self.model.centres is None:
             return self.encode(x, sample=True, seed=seed)
         generator = torch.Generator(self.device).manual_seed(seed)
-        return self._over(lambda block: self.model.held_to_prior(Batch(block, generator)), x)
+        return self._passage.over(lambda block: self.model.held_to_prior(Batch(block, generator)), x)
 
     def decode(self, z: ArrayLike | Tensor, y: ArrayLike | None = None, condition: Any = None) -> np.ndarray:
         """Codes [n, latent] to rows in original units, float32 [n, *shape] in the layout of the data.
@@ -209,10 +201,7 @@ class Run:
         condition: for a model whose decoder is told conditions, in original units: a mapping from names to one value or
         one for each row, an array [columns] or [n, columns], or a table or frame that has the columns.
         """
-        codes = self._beside(self._codes(z), y, condition)
-        rows = max(1, PIECE // (4 * self.spec.features) // BLOCK) * BLOCK
-        starts = range(0, max(len(codes), 1), rows)
-        return held(data_module.original(self._decoded(codes[at : at + rows], at), self.spec) for at in starts)
+        return self._passage.decoded(self._passage.told(z, y, condition))
 
     def discriminate(self, z: ArrayLike | Tensor) -> np.ndarray:
         """What the discriminator says of codes [n, latent]: logits, float32 [n]; positive is "from the prior".
@@ -221,7 +210,7 @@ class Run:
         """
         if not self.judges_codes:
             raise ConfigError(f"{self.where} has no discriminator of codes; train with --model.kind aae")
-        return self._blocks(judge(self.model), self._codes(z))
+        return self._passage.blocks(judge(self.model), self._passage.codes(z))
 
     @property
     def judges_codes(self) -> bool:
@@ -251,7 +240,7 @@ class Run:
 
     def decoded_features(self, z: ArrayLike | Tensor, y: ArrayLike | None = None, condition: Any = None) -> np.ndarray:
         """As `decode`, but as the networks see it: scaled features, float32 [n, features]."""
-        return self._blocks(self.model.decode, self._beside(self._codes(z), y, condition))
+        return self._passage.blocks(self.model.decode, self._passage.told(z, y, condition))
 
     def predict_proba(self, x: ArrayLike | Tensor) -> np.ndarray:
         """The probability of each class or cluster for rows in original units, float32 [n, classes]."""
@@ -267,7 +256,7 @@ class Run:
                 f"{self.where} holds a model of kind {self.config.model.kind}, which does not classify; train with "
                 "--model.kind semi-supervised or clustering"
             )
-        return self._over(function, x)
+        return self._passage.over(function, x)
 
     def predict(self, x: ArrayLike | Tensor) -> np.ndarray:
         """The most probable class or cluster of rows in original units, by number, int64 [n]."""
@@ -294,12 +283,12 @@ class Run:
         if not self.spec.columns:
             return self.decode(codes, y, condition)
         generator = torch.Generator().manual_seed(seed)
-        rows = torch.from_numpy(self._blocks(self.model.decode, self._beside(self._codes(codes), y, condition)))
+        rows = torch.from_numpy(self._passage.blocks(self.model.decode, self._passage.told(codes, y, condition)))
         decoder: Any = self.model.get_submodule("decoder")
         if hasattr(decoder, "log_std"):
             numbers, std = decoder.heads.numbers, decoder.log_std.clamp(*LOG_STD).exp().cpu()
             rows[:, numbers] = drawn_between(rows[:, numbers], std, scaled_bounds(self.spec), generator)
-        values = self._scaling.invert(rows.to(self.device), generator).cpu()
+        values = self._passage.scaling.invert(rows.to(self.device), generator).cpu()
         return data_module.original(values, self.spec)
 
     def impute(self, x: Any) -> Any:
@@ -314,7 +303,7 @@ class Run:
                 f"{self.where} was trained on {self.spec.name}, which has no columns that may be missing; "
                 "train on a table, or on an array with --data.layout table"
             )
-        stored = self._mapped(x)
+        stored = self._passage.mapped(x)
         given = data_module.rows(x, self.spec).numpy() if stored is None else stored
         found = self.reconstruct(given, condition=x if self.spec.conditions is not None else None)
 
@@ -371,7 +360,7 @@ class Run:
         condition: of the rows, as in `decode`, where the decoder is told any. ConfigError for a model whose decoder
         takes no class.
         """
-        self._takes_classes()
+        self._passage.takes_classes()
         codes, classes = self.encode(x), self.classes_told
         if condition is not None and self.spec.conditions is not None:
             condition = condition_values(condition, len(codes), self.spec.conditions).repeat_interleave(classes, 0)
@@ -416,102 +405,6 @@ class Run:
         from aae.report import write
 
         return write(self, compare=compare, data=data)
-
-    def _mapped(self, x: Any) -> np.ndarray | None:
-        """The rows, or of a table that lies in a file their values, if they are mapped; None: they are in memory."""
-        if isinstance(x, Table) and x.store is not None and self.spec.columns:
-            x = values_of(x, self.spec.columns, "the data")
-        return x if isinstance(x, np.ndarray) and mapped(x) is not None else None
-
-    def _over(self, network: Callable[[Tensor], Tensor], x: Any) -> np.ndarray:
-        """network over rows in original units -> [n, wide_out]; of a mapped array a piece at a time."""
-        given = self._mapped(x)
-        if given is None:
-            return self._blocks(network, self._scaled(x))
-        whole = np.empty(0, np.float32)
-        for part in pieces(given, PIECE * given.itemsize // 4, BLOCK):
-            found = self._blocks(network, self._scaled(given[part], part.start))
-            if not part.start:  # at once, since results kept one by one would lie between the pieces' freed memory
-                whole = np.empty((len(given), *found.shape[1:]), found.dtype)
-            whole[part] = found
-        return whole
-
-    def _scaled(self, x: Any, first: int = 0) -> Tensor:
-        """Rows as the networks see them. first: the number of the first of them, for what is said of a wrong one."""
-        if isinstance(x, Table) and not self.spec.columns:
-            raise DataError(f"this is a table; {self.where} was trained on rows of shape {self.spec.original_shape}")
-        return self._scaling.apply(data_module.rows(x, self.spec, first).to(self.device))
-
-    def _takes_classes(self) -> None:
-        if not self.classes_told:
-            raise ConfigError(
-                f"{self.where} holds a model of kind {self.config.model.kind}, whose decoder takes no class; leave y "
-                "out, or train with --model.kind supervised"
-            )
-
-    def _beside(self, codes: Tensor, y: ArrayLike | None, condition: Any = None) -> Tensor:
-        """Codes with the block that the decoder takes beside them, [n, latent + classes + conditions].
-
-        y may also be the whole block, [n, classes + conditions], with conditions as the networks see them.
-        """
-        told = self.spec.conditions
-        if told is not None and condition is None and np.ndim(y if y is not None else 0) == 2:
-            block = class_block(y if y is not None else 0, len(codes), self.model.beside, None)
-            return torch.cat([codes, torch.from_numpy(block).to(codes.device)], dim=1)
-        if condition is not None and told is None:
-            raise ConfigError(f"the decoder of {self.where} is told no condition; leave it out")
-        if y is not None:
-            self._takes_classes()
-        found = [codes]
-        if self.classes_told:
-            if y is None:
-                raise ConfigError(
-                    f"the decoder of {self.where} takes a class beside the code; give y, one class or many"
-                )
-            block = class_block(y, len(codes), self.classes_told, self.class_names)
-            found.append(torch.from_numpy(block).to(codes.device))
-        if told is not None:
-            if condition is None:
-                names = ", ".join(column.name for column in told.columns)
-                raise ConfigError(f"the decoder of {self.where} is told conditions ({names}); give condition=")
-            found.append(condition_block(condition, len(codes), told).to(codes.device))
-        return torch.cat(found, dim=1)
-
-    def _codes(self, z: ArrayLike | Tensor) -> Tensor:
-        array = numbers(z, "codes")
-        if array.ndim != 2 or array.shape[1] != self.latent:
-            raise DataError(f"codes must have shape [n, {self.latent}], got {list(array.shape)}")
-        wrong = ~(np.abs(array) <= LARGEST) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
-        if wrong.any():
-            row, column = (int(i) for i in np.argwhere(wrong)[0])
-            raise DataError(
-                f"codes must be finite and within 1e30; row {row}, dimension {column} is {array[row, column]}"
-            )
-        return torch.from_numpy(array.astype(np.float32, order="C")).to(self.device)
-
-    def _decoded(self, z: Tensor, first: int) -> Tensor:
-        """Rows in original units. first: the number of the first of these codes."""
-        scaled = torch.from_numpy(self._blocks(self.model.decode, z))
-        rows = self._scaling.invert(scaled.to(self.device)).cpu()
-        if not self.spec.columns and (beyond := ~torch.isfinite(rows).all(dim=1)).any():
-            row = int(beyond.nonzero()[0])
-            column = int(z[row].abs().argmax())
-            raise DataError(
-                f"row {first + row} of the codes decodes to values beyond 32-bit arithmetic; its largest number, "
-                f"in dimension {column}, is {float(z[row, column]):g}, far outside of the prior"
-            )
-        return rows
-
-    @torch.no_grad()
-    def _blocks(self, network: Callable[[Tensor], Tensor], rows: Tensor) -> np.ndarray:
-        """network over rows [n, wide_in] in padded blocks of one size -> [n, wide_out]."""
-        if len(rows) == 0:
-            return network(rows.new_zeros(BLOCK, rows.shape[1]))[:0].cpu().numpy()
-        out: list[Tensor] = []
-        for block in rows.split(BLOCK):
-            padded = torch.nn.functional.pad(block, (0, 0, 0, BLOCK - len(block)))
-            out.append(network(padded)[: len(block)].float().cpu())
-        return torch.cat(out).numpy()
 
     def __repr__(self) -> str:
         return f"Run({self.where!r}, {self.config.model.kind}, {self.latent}-D codes of {self.spec.name})"
