@@ -13,24 +13,22 @@ outline to draw, and a map to the unit cube where one is known. All tensors are 
 """
 
 from aae.priors.around import Around, around
-from aae.priors.base import Prior, quantile_grid
-from aae.priors.boxes import Laplace, StudentT, Uniform
-from aae.priors.build import (
-    KINDS,
+from aae.priors.asked import (
     admit,
-    build,
     from_callable,
     from_distribution,
     from_picture,
     from_points,
     named,
     prior,
-    with_content,
 )
+from aae.priors.base import Prior, quantile_grid
+from aae.priors.boxes import Laplace, StudentT, Uniform
 from aae.priors.clouds import Points
 from aae.priors.curves import Curve, spiral, swiss_roll
 from aae.priors.gaussians import Gaussian, Mixture, lattice, petals
 from aae.priors.given import Distribution, Drawn
+from aae.priors.kinds import KINDS, build, with_content
 from aae.priors.parts import OneHot, Product
 from aae.priors.pixels import Pixels, checkerboard
 from aae.priors.round import Shell, Torus

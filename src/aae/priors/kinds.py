@@ -1,4 +1,4 @@
-"""From settings, a name, a file or a Python object to a prior."""
+"""How each kind of prior is made from settings."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import ArrayLike
 
 from aae import plugins
 from aae.config import Prior as Settings
@@ -19,14 +17,9 @@ from aae.errors import ConfigError, DataError
 from aae.priors.base import Prior, counted
 from aae.priors.boxes import Laplace, StudentT, Uniform
 from aae.priors.checked import numbers
-from aae.priors.clouds import Points, cloud
+from aae.priors.clouds import Points
 from aae.priors.curves import spiral, swiss_roll
 from aae.priors.files import (
-    CLOUDS,
-    MIXTURES,
-    PICTURES,
-    Ink,
-    is_mixture,
     pack,
     read_mixture,
     read_picture,
@@ -34,7 +27,6 @@ from aae.priors.files import (
     unpack,
 )
 from aae.priors.gaussians import Gaussian, Mixture, lattice, petals
-from aae.priors.given import Distribution, Draw, Drawn
 from aae.priors.parts import OneHot, Product
 from aae.priors.pixels import Pixels, checkerboard
 from aae.priors.reach import LARGEST, POINTS, in_reach
@@ -44,9 +36,6 @@ Make = Callable[[Settings, int], Prior]
 
 CLASSES = 10
 """Components of a mixture and segments of a roll, where the settings give no number."""
-
-READ = f"pictures ({', '.join(PICTURES)}), points ({', '.join(CLOUDS)}) and mixtures ({', '.join(MIXTURES)})"
-"""What files a prior is read from."""
 
 
 def build(settings: Settings, latent: int) -> Prior:
@@ -63,23 +52,6 @@ def build(settings: Settings, latent: int) -> Prior:
             f"prior.kind = {settings.kind} gives codes of {counted(made.latent, 'dimension')} ({made.describe()}), and "
             f"model.latent is {latent}; set model.latent to {made.latent}"
         )
-    return made
-
-
-def admit(settings: Settings, latent: int) -> Prior:
-    """`build` for a run that begins: ConfigError or DataError, too, for what networks in float32 cannot learn.
-
-    A run that has been trained is loaded by `build`, whatever its prior is.
-    """
-    _squares(settings)
-    made = build(settings, latent)
-    if settings.kind == "points":
-        in_reach(made, unpack(_content(with_content(settings)))[0], DataError, POINTS)
-        return made
-    if settings.kind == "product":
-        for text in settings.blocks:
-            _block(text, admit)
-    in_reach(made, _scale_of(settings), ConfigError, "choose other values", heavy=settings.kind == "plugin")
     return made
 
 
@@ -101,18 +73,7 @@ def with_content(settings: Settings) -> Settings:
     return dataclasses.replace(settings, file=None, content=pack(name, found))
 
 
-def prior(name: str, latent: int | None = None, **settings: object) -> Prior:
-    """The prior of this name: `prior("ring")`, `prior("gaussian", latent=8, scale=1.0)`.
-
-    settings: any setting of `aae.config.Prior`, such as scale, width, components; a covariance may be a matrix.
-    latent: dimensions of a code; by default those that the shape needs, else 2.
-
-    Raises ConfigError for an unknown name and for a setting that this prior has no use for.
-    """
-    return admit(*_wanted(name, latent, settings))
-
-
-def _wanted(name: str, latent: int | None, settings: dict[str, object]) -> tuple[Settings, int]:
+def wanted(name: str, latent: int | None, settings: dict[str, object]) -> tuple[Settings, int]:
     """What is to be built: the settings, and the dimensions of a code."""
     if not isinstance(name, str):
         raise ConfigError(f"expected the name of a prior, such as ring, got {name!r}; the names: {', '.join(KINDS)}")
@@ -134,70 +95,12 @@ def _wanted(name: str, latent: int | None, settings: dict[str, object]) -> tuple
         if key in ignored:
             raise ConfigError(f"prior.{key} would be ignored: {ignored[key]}. Leave it out.")
     if latent is None:
-        _squares(chosen)
+        check_scale(chosen)
         latent = KINDS[chosen.kind][0](with_content(chosen), 2).latent
     return chosen, latent
 
 
-def from_points(points: ArrayLike | str | Path, width: float = 0.0, labels: ArrayLike | None = None) -> Points:
-    """Points [m, latent], each as probable as any other, blurred by a Gaussian of deviation `width`.
-
-    points: an array, a tensor, lists, or the name of a file (.npy, .npz, .csv), which may hold labels too. labels [m]:
-    whole numbers 0, 1, ..., -1 for none. Raises DataError for what is no cloud of points.
-    """
-    if isinstance(points, (str, Path)):
-        found = read_points(points)
-        made = Points(found["points"], width, found.get("labels") if labels is None else labels, str(points))
-        in_reach(made, str(points), DataError, POINTS)
-        made.name = Path(points).name  # errors name the folder too
-        return made
-    made = Points(points, width, labels)
-    cloud(points, labels, made.name)  # by the row that is too far away
-    in_reach(made, made.name, DataError, POINTS)
-    return made
-
-
-def from_picture(path: str | Path, half_width: float = 2.0, ink: Ink = "dark") -> Pixels:
-    """The picture's ink as density: dark pixels, or bright ones. Its longer side spans -half_width to half_width.
-
-    Raises DataError for a file that is no picture, ConfigError for another ink and a half_width that is not above 0.
-    """
-    return Pixels(read_picture(path, ink), half_width, Path(path).name)
-
-
-def from_callable(draw: Draw) -> Drawn:
-    """Whatever `draw(n, generator)` returns, [n, latent]; it must draw its randomness from the torch.Generator."""
-    return Drawn(draw, getattr(draw, "__name__", "a function"))
-
-
-def from_distribution(distribution: torch.distributions.Distribution) -> Distribution:
-    """Any distribution of `torch.distributions` over [latent] numbers."""
-    return Distribution(distribution)
-
-
-def named(what: str) -> Prior:
-    """The prior of a name, or one made of a picture or a point cloud where `what` is such a file."""
-    path = Path(what)
-    if what == "plugin":
-        raise ConfigError("a plugin's prior belongs to the settings of a run; see docs/extending.md")
-    if what in KINDS:
-        return prior(what, None, **EXAMPLES.get(what, {}))
-    if path.is_dir():
-        raise ConfigError(f"{path} is a folder; name a file in it: {READ}")
-    if path.suffix.lower() in PICTURES:
-        return from_picture(path)
-    if path.suffix.lower() in MIXTURES and is_mixture(path):
-        return prior("mixture", file=what)
-    if path.suffix.lower() in CLOUDS:
-        return from_points(path)
-    if path.suffix and not path.exists():
-        raise ConfigError(f"there is no file {path}, and no prior of that name; aae priors lists them")
-    if path.exists():
-        raise ConfigError(f"{path} is there, but a prior cannot be read from {path.suffix or 'such'} files: {READ}")
-    return prior(what)
-
-
-def _squares(s: Settings) -> None:
+def check_scale(s: Settings) -> None:
     """ConfigError for a scale of which float64 does not hold powers that shapes need."""
     if not 1e-100 <= s.scale <= 1e100:
         raise ConfigError(f"prior.scale = {s.scale:g} is too far from 1; networks learn codes up to {LARGEST:g}")
@@ -206,20 +109,6 @@ def _squares(s: Settings) -> None:
 def _dimensions(latent: object) -> None:
     if not isinstance(latent, (int, np.integer)) or isinstance(latent, bool) or latent < 1:
         raise ConfigError(f"latent, the dimensions of a code, must be a whole number of 1 or more, got {latent!r}")
-
-
-def _scale_of(s: Settings) -> str:
-    """The settings, with their values where these are short, that decide how far codes spread."""
-    if s.kind == "mixture" and s.content:
-        return f"prior.file {unpack(s.content)[0]}"
-    if s.kind == "plugin":
-        return "the prior of the plugin"
-    if s.kind in ("one-hot", "product"):
-        return f"prior.kind = {s.kind}"
-    if s.covariance:
-        return "prior.covariance"
-    given = {"scale": s.scale, "width": s.width, "degrees": s.degrees}
-    return ", ".join(f"prior.{name} = {value:g}" for name, value in given.items() if value is not None)
 
 
 def _planar(settings: Settings, latent: int) -> None:
@@ -305,19 +194,19 @@ def _torus(s: Settings, latent: int) -> Prior:
 
 
 def _picture(s: Settings, latent: int) -> Prior:
-    name, arrays = unpack(_content(s))
+    name, arrays = unpack(content_of(s))
     return Pixels(arrays["ink"], s.scale, name)
 
 
 def _points(s: Settings, latent: int) -> Prior:
-    name, arrays = unpack(_content(s))
+    name, arrays = unpack(content_of(s))
     return Points(arrays["points"], _width(s, 0.0), arrays.get("labels"), name)
 
 
 def _product(s: Settings, latent: int) -> Prior:
     if not s.blocks:
         raise ConfigError('prior.kind = product needs prior.blocks, such as "style=gaussian:8" "class=one-hot:10"')
-    blocks = [_block(text, build) for text in s.blocks]
+    blocks = [block(text, build) for text in s.blocks]
     if twice := _repeated(name for name, _ in blocks):
         raise ConfigError(f'prior.blocks: two blocks are named "{twice}"; give each a name of its own')
     return Product(dict(blocks))
@@ -327,7 +216,7 @@ def _plugin(s: Settings, latent: int) -> Prior:
     return plugins.function(s.content, "prior", "prior.kind = plugin")(s, latent)
 
 
-def _block(text: str, make: Make) -> tuple[str, Prior]:
+def block(text: str, make: Make) -> tuple[str, Prior]:
     """`NAME=KIND:DIMENSIONS` and then `,SETTING=VALUE` for each setting of that block's prior."""
     name, equals, rest = text.partition("=")
     what, *given = rest.split(",")
@@ -345,7 +234,7 @@ def _block(text: str, make: Make) -> tuple[str, Prior]:
         raise ConfigError(f'prior.blocks: "{text}" says {twice} twice; leave one of them out')
     settings = {key: value for key, _, value in (one.partition("=") for one in given)}
     try:
-        return name, make(*_wanted(kind, int(dimensions), {k: _value(k, v) for k, v in settings.items()}))
+        return name, make(*wanted(kind, int(dimensions), {k: _value(k, v) for k, v in settings.items()}))
     except ConfigError as error:
         raise ConfigError(f'prior.blocks: "{text}": {error}') from None
 
@@ -369,7 +258,8 @@ def _value(key: str, text: str) -> object:
         raise ConfigError(f'{key} must be a number, got "{text}"') from None
 
 
-def _content(s: Settings) -> str:
+def content_of(s: Settings) -> str:
+    """The file that was read by `with_content`; ConfigError where none is named."""
     if not s.content:
         raise ConfigError(f"prior.kind = {s.kind} needs prior.file, the file that holds the {s.kind}")
     return s.content
