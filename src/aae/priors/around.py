@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from aae.priors.base import Prior, even
+from aae.priors.base import Prior
 from aae.priors.gaussians import Gaussian, Mixture
 
 
@@ -46,8 +46,9 @@ class Around(Prior):
     def sample(self, n: int, y: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         generator = self._generator(generator)
         k = len(self.centres)
-        chosen = (self._position(n, y, generator, even(k)) * k).long().clamp(max=k - 1)
-        return self.prior.sample(n, generator=generator) + self.centres.to(generator.device, torch.float32)[chosen]
+        chosen = (self._position(n, y, generator) * k).long().clamp(max=k - 1)
+        centres = self._there("centres", generator.device, torch.float32)
+        return self.prior.sample(n, generator=generator) + centres[chosen]
 
     def contains(self, z: Tensor) -> Tensor:
         """Whether a code lies inside the shape around some centre: bool [n]."""

@@ -178,19 +178,39 @@ class Prior(abc.ABC):
         if y is not None:
             raise ConfigError(f"{self.describe()} has no classes, so it cannot be sampled by class; leave y out")
 
-    def _position(self, n: int, y: Tensor | None, generator: torch.Generator, edges: Sequence[float]) -> Tensor:
-        """n numbers in [0, 1): evenly, or for a row of class c in edges[c] to edges[c + 1], float64."""
+    @cached_property
+    def edges(self) -> Sequence[float]:
+        """The parts of [0, 1] that belong to the classes: class c's lies between the ends c and c + 1."""
+        return [i / self.classes for i in range(self.classes + 1)] if self.classes else [0.0, 1.0]
+
+    @cached_property
+    def _line(self) -> Tensor:
+        return torch.tensor(self.edges, dtype=torch.float64)
+
+    def _there(self, name: str, device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+        """The tensor of this name on a device, copied there once: a recorded step takes no copy from the host.
+
+        It must not be written to.
+        """
+        copies: dict[tuple[str, str, torch.dtype | None], Tensor] = self.__dict__.setdefault("_copies", {})
+        key = name, str(device), dtype
+        if key not in copies:
+            copies[key] = getattr(self, name).to(device, dtype)
+        return copies[key]
+
+    def _position(self, n: int, y: Tensor | None, generator: torch.Generator) -> Tensor:
+        """n numbers in [0, 1): evenly, or for a row of a class within its `edges`, float64."""
         u = torch.rand(n, generator=generator, device=generator.device, dtype=torch.float64)
         if y is None:
             return u
         if y.shape != (n,):
             raise ConfigError(f"y must hold the classes of the {n} draws, got shape {list(y.shape)}")
-        if y.device.type == "cpu" and n and not -1 <= int(y.min()) <= int(y.max()) < len(edges) - 1:
+        if y.device.type == "cpu" and n and not -1 <= int(y.min()) <= int(y.max()) < len(self.edges) - 1:
             raise ConfigError(
-                f"{self.describe()} has {len(edges) - 1} classes; y must lie in -1 to {len(edges) - 2}, got "
+                f"{self.describe()} has {len(self.edges) - 1} classes; y must lie in -1 to {len(self.edges) - 2}, got "
                 f"{int(y.min())} to {int(y.max())}"
             )
-        line = torch.tensor(edges, dtype=torch.float64, device=generator.device)
+        line = self._there("_line", generator.device)
         y = y.to(generator.device)
         low, high = line[y.clamp(min=0)], line[y.clamp(min=0) + 1]
         return torch.where(y < 0, u, low + u * (high - low))
@@ -199,11 +219,6 @@ class Prior(abc.ABC):
 def counted(n: float, one: str) -> str:
     """`counted(1, "dimension")` is "1 dimension"; of any other number there are dimensions."""
     return f"{n:g} {one}" if n == 1 else f"{n:g} {one}s"
-
-
-def even(classes: int) -> list[float]:
-    """The edges of so many equal parts of [0, 1]."""
-    return [i / classes for i in range(classes + 1)]
 
 
 def quantile_grid(n: int, axes: int) -> Array:

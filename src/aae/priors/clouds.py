@@ -16,6 +16,8 @@ from aae.priors.base import MASS, Array, Prior, counted, draws, in_chunks
 from aae.priors.checked import numbers, real
 from aae.priors.reach import LARGEST
 
+NAMELESS = "points"
+"""What a cloud is called in errors where nobody has named it."""
 FLOAT32 = float(np.finfo(np.float32).max)
 """The largest number that a sample can hold."""
 
@@ -29,7 +31,7 @@ class Points(Prior):
     """
 
     def __init__(
-        self, points: ArrayLike, width: float = 0.0, labels: ArrayLike | None = None, name: str = "points"
+        self, points: ArrayLike, width: float = 0.0, labels: ArrayLike | None = None, name: str = NAMELESS
     ) -> None:
         array, given = cloud(points, labels, name, most=FLOAT32)
         if not 0 <= real(width) < math.inf:
@@ -54,10 +56,10 @@ class Points(Prior):
         if self.classes is None:
             self._refuse_classes(y)
         generator = self._generator(generator)
-        u = self._position(n, y, generator, self.edges)
+        u = self._position(n, y, generator)
         # A hair more, because an edge such as 1/3 times 3 may fall just short of the first point of its class.
         chosen = (u * len(self.points) + 1e-9).long().clamp(max=len(self.points) - 1)
-        z = self.points.to(generator.device, torch.float32)[chosen]
+        z = self._there("points", generator.device, torch.float32)[chosen]
         if self.width:
             z = z + self.width * torch.randn(n, self.latent, generator=generator, device=generator.device)
         return z
@@ -109,7 +111,8 @@ class Points(Prior):
 
     def describe(self) -> str:
         blur = f", blurred by {self.width:g}" if self.width else ""
-        return f"{len(self.points):,} points of {self.name} in {counted(self.latent, 'dimension')}{blur}"
+        where = "" if self.name == NAMELESS else f" of {self.name}"
+        return f"{counted(len(self.points), 'point')}{where} in {counted(self.latent, 'dimension')}{blur}"
 
 
 def cloud(

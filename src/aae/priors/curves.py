@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from aae.errors import ConfigError
-from aae.priors.base import Array, Prior, counted, even
+from aae.priors.base import Array, Prior, counted
 from aae.priors.gaussians import Mixture
 
 POINTS = 8192
@@ -49,7 +49,7 @@ class Curve(Prior):
         arm = along.long().clamp(max=arms - 1)
         step = (along - arm) * (m - 1)
         left = step.long().clamp(0, m - 2)
-        points = self.arms.to(position.device)
+        points = self._there("arms", position.device)
         return torch.lerp(points[arm, left], points[arm, left + 1], (step - left)[:, None])
 
     @property
@@ -62,7 +62,7 @@ class Curve(Prior):
 
     def sample(self, n: int, y: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         generator = self._generator(generator)
-        u = self._position(n, y, generator, even(self.classes or 1))
+        u = self._position(n, y, generator)
         noise = torch.randn(n, 2, generator=generator, device=generator.device)
         return self.at(u).float() + self.width * noise
 

@@ -54,7 +54,7 @@ class Gaussian(Prior):
         self._refuse_classes(y)
         generator = self._generator(generator)
         noise = torch.randn(n, self.latent, generator=generator, device=generator.device)
-        return self._std * noise if self.isotropic else noise @ self.root.to(noise).T
+        return self._std * noise if self.isotropic else noise @ self._there("root", noise.device, noise.dtype).T
 
     def whitened(self, z: Tensor) -> Tensor:
         """Codes in independent coordinates of deviation 1, each given the ones before it."""
@@ -141,6 +141,7 @@ class Mixture(Prior):
         ends = [0.0, *self.weights.cumsum(0).tolist()]
         last = torch.bincount(self.labels).cumsum(0).tolist()
         self.edges = [0.0, *(ends[i] for i in last)]
+        self.below = self.weights.cumsum(0)
         self.name = name
 
     @property
@@ -155,11 +156,11 @@ class Mixture(Prior):
     def sample(self, n: int, y: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         generator = self._generator(generator)
         device = generator.device
-        u = self._position(n, y, generator, self.edges)
-        line = self.weights.cumsum(0).to(device)
+        u = self._position(n, y, generator)
+        line = self._there("below", device)
         chosen = torch.searchsorted(line, u, right=True).clamp(max=len(line) - 1)
         noise = torch.randn(n, self.latent, 1, generator=generator, device=device)
-        means, roots = self.means.to(device, torch.float32), self.roots.to(device, torch.float32)
+        means, roots = (self._there(name, device, torch.float32) for name in ("means", "roots"))
         return means[chosen] + (roots[chosen] @ noise)[:, :, 0]
 
     def log_prob(self, z: Tensor) -> Tensor:

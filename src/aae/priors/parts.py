@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from aae.errors import ConfigError
-from aae.priors.base import Array, Prior, circle, even, shadow
+from aae.priors.base import Array, Prior, circle, shadow
 
 NEAR_CORNER = 0.1
 """How far each coordinate may be from 0 or 1 for a code to count as a category."""
@@ -36,7 +36,7 @@ class OneHot(Prior):
 
     def sample(self, n: int, y: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         generator = self._generator(generator)
-        u = self._position(n, y, generator, even(self.latent))
+        u = self._position(n, y, generator)
         # A hair more, because an edge such as 1/3 times 3 may fall just short of the category that begins there.
         chosen = (u * self.latent + 1e-9).long().clamp(max=self.latent - 1)
         return torch.nn.functional.one_hot(chosen, self.latent).float()

@@ -37,6 +37,7 @@ class Pixels(Prior):
         self.share = torch.from_numpy((array[::-1].T / array.sum()).copy())
         self.below = torch.cat([torch.zeros(1, dtype=torch.float64), self.share.flatten().cumsum(0)])
         self.corner = torch.tensor([self.width, self.height], dtype=torch.float64) * (-self.side / 2)
+        self._last = int(self.share.flatten().nonzero()[-1])
 
     @property
     def mean(self) -> Tensor:
@@ -61,15 +62,15 @@ class Pixels(Prior):
         generator = self._generator(generator)
         device = generator.device
         u = torch.rand(n, generator=generator, device=device, dtype=torch.float64)
-        chosen = torch.searchsorted(self.below.to(device), u, right=True) - 1
+        chosen = torch.searchsorted(self._there("below", device), u, right=True) - 1
         # A sum that ends just below 1 must not lead to the pixels without ink after it.
-        chosen = chosen.clamp(max=int(self.share.flatten().nonzero()[-1]))
+        chosen = chosen.clamp(max=self._last)
         place = torch.stack([chosen // self.height, chosen % self.height], 1)
         within = torch.rand(n, 2, generator=generator, device=device, dtype=torch.float64)
         # In float32 what lies next to an edge may round to the other side, so stay a few steps of float32 inside.
         edge = 2**-22 * max(self.width, self.height)
         within = edge + (1 - 2 * edge) * within
-        return (self.corner.to(device) + self.side * (place + within)).float()
+        return (self._there("corner", device) + self.side * (place + within)).float()
 
     def _pixel(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Column and row (from below) of each code's pixel, [n] each, and whether it lies in the picture."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from aae.errors import ConfigError
-from aae.priors.base import Array, Prior, circle, counted, even
+from aae.priors.base import Array, Prior, circle, counted
 
 ON_SURFACE = 0.05
 """How far from a surface without thickness, as a share of its radius, a code still counts as on it."""
@@ -54,7 +54,7 @@ class Shell(Prior):
         if self.classes is None:
             self._refuse_classes(y)
         if self.latent == 2:
-            turn = 2 * math.pi * self._position(n, y, generator, even(self.classes or 1))
+            turn = 2 * math.pi * self._position(n, y, generator)
             way = torch.stack([turn.cos(), turn.sin()], 1).float()
         else:
             way = torch.randn(n, self.latent, generator=generator, device=generator.device)
@@ -182,7 +182,7 @@ class Torus(Prior):
         self._refuse_classes(y)
         generator = self._generator(generator)
         u = torch.rand(n, self.latent // 2, generator=generator, device=generator.device, dtype=torch.float64)
-        below, angles = self.below.to(u), self.angles.to(u)
+        below, angles = self._there("below", u.device), self._there("angles", u.device)
         right = torch.searchsorted(below, u).clamp(1, len(below) - 1)
         share = (u - below[right - 1]) / (below[right] - below[right - 1]).clamp(min=1e-300)
         turn = torch.lerp(angles[right - 1], angles[right], share)
