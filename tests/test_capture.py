@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from capture_kit import HostWatch, standing
 from conftest import tiny
 
 from aae.capture import WARM_UP, Body, Recorded, stepper
@@ -54,6 +55,51 @@ def test_recorded_steps_train_as_plain_ones_do(name: str, digits: Dataset) -> No
     for name, value in plain.sums.items():
         torch.testing.assert_close(recorded.sums[name], value, rtol=1e-5, atol=1e-6)
     assert torch.equal(plain.generator.get_state(), recorded.generator.get_state())
+
+
+WATCHED = {
+    **CONFIGS,
+    "supervised": tiny(model__kind="supervised"),
+    "dimension reduction": tiny(model__kind="dimension-reduction", labelled_batch_size=32),
+    "vae": tiny(model__kind="vae", prior__kind="gaussian"),
+    "wae": tiny(model__kind="wae-mmd", prior__kind="gaussian"),
+    "autoencoder": tiny(model__kind="autoencoder"),
+    "labels in the prior": tiny(prior__kind="mixture", prior__labels=True, data__labelled=100),
+    "checkerboard": tiny(prior__kind="checkerboard"),
+    "swiss roll": tiny(prior__kind="swiss-roll"),
+    "penalty": tiny(adversarial__gradient_penalty=0.1, adversarial__penalty="one"),
+    "wasserstein": tiny(
+        adversarial__objective="wasserstein", adversarial__spectral_norm=True, adversarial__discriminator_steps=3
+    ),
+    "convolutions": tiny(model__network="conv", model__normalization="batch", corruption__dropout=0.2),
+    "noise": tiny(model__posterior="noise", corruption__noise=0.1, average=0.9),
+}
+
+
+@pytest.mark.parametrize("name", WATCHED)
+def test_the_host_neither_looks_at_a_step_nor_brings_it_anything(name: str, digits: Dataset) -> None:
+    """What a CUDA graph asks of a step, held on the processor to the operations that a step is made of."""
+    game = Game.new(WATCHED[name], digits, CPU)
+    take = Recorded(game, torch.float32, again)
+    train(take, game, WARM_UP + 2)
+    with HostWatch(standing(take)) as watch:
+        take._body()
+    assert watch.found == []
+
+
+def test_a_look_and_a_tensor_from_the_host_are_seen() -> None:
+    here, there = torch.ones(3), torch.zeros(3)
+    with HostWatch([here]) as watch:
+        sum_ = (here + torch.ones(3)).sum()
+        assert watch.found == []
+        here * there
+        bool(sum_ > 2)
+        torch.tensor([1.0, 2.0])
+    assert [found.partition(".default")[0] for found in watch.found] == [
+        "aten.mul.Tensor",
+        "aten._local_scalar_dense",
+        "aten.lift_fresh",
+    ]
 
 
 def test_sums_start_again_in_place_when_an_epoch_ends(digits: Dataset) -> None:
@@ -106,9 +152,9 @@ def test_a_step_before_the_recording_is_plain(digits: Dataset) -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", WATCHED)
 def test_cuda_graphs_train_as_the_plain_step_does(name: str, digits: Dataset) -> None:
-    config = replace(CONFIGS[name], {"precision": "fp32"})
+    config = replace(WATCHED[name], {"precision": "fp32"})
     device = torch.device("cuda")
     graphs, plain = Game.new(config, digits, device), Game.new(replace(config, {"cuda_graphs": False}), digits, device)
     take = stepper(graphs, torch.float32)
