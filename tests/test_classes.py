@@ -104,7 +104,10 @@ def test_every_step_has_labelled_rows_each_equally_often(few: Dataset) -> None:
 def test_the_clean_row_is_reconstructed(digits: Dataset) -> None:
     game = Game.new(tiny(corruption__noise=0.3, corruption__dropout=0.5), digits, CPU)
     rows = torch.from_numpy(digits.splits.train)
-    clean, batch = game.batch(rows, game.generator), game.feed.training_batch(rows, game.labelled_rows(), game.progress)
+    clean, batch = (
+        game.batch(rows, game.generator),
+        game.feed.training_batch(rows, game.labelled_rows(), game.progress, 0),
+    )
     assert batch.target is not None
     assert torch.equal(batch.target, clean.x)
     # Dropout keeps half and doubles it: E[x'] = x. Noise adds 0.3^2 to the variance x^2 (1/0.5 - 1) that it leaves.

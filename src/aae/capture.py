@@ -1,5 +1,7 @@
 """A step as one CUDA graph: recorded once, then replayed, so that the host launches one thing instead of hundreds.
 
+Where some steps do more than others, as those that measure gradients do, each kind has a recording of its own.
+
 A recorded step reads its rows, and how much of training is done, from tensors that stay in place, and learning rates
 that are tensors too; prior samples and noise come from the run's generator, which the graph moves on as the step
 itself would. Before a recording is trusted it is held to the plain step: both take the same step from the same state.
@@ -15,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aae.balance import Balance
 from aae.game import Game
 
 Body = Callable[[], None]
@@ -27,9 +30,8 @@ TOLERANCE = 1e-4
 def stepper(game: Game, precision: torch.dtype) -> Callable[[Tensor], None]:
     """The function that takes a step on some rows: recorded on a CUDA GPU where that can be, else the plain one."""
     recordable = game.device.type == "cuda" and game.feed.resident.device == game.device
-    measures = game.config.adversarial.balance == "gradients"  # its measurements are looked at by the host
     alone = game.group is None  # an exchange between processes is no part of a graph
-    if recordable and game.config.cuda_graphs and alone and not measures:
+    if recordable and game.config.cuda_graphs and alone:
         return Recorded(game, precision, _cuda_graph)
     return lambda rows: game.take_step(rows, precision)
 
@@ -46,7 +48,8 @@ class Recorded:
         self.progress = torch.zeros((), device=game.device)
         labelled = game.labelled_rows()
         self.labelled = None if labelled is None else labelled.to(game.feed.resident.device)
-        self.replay: Body | None = None
+        self.replays: dict[bool, Body] = {}
+        """One for steps that measure gradients, one for those that do not."""
         self.taken = 0
         self.plain = False
 
@@ -61,16 +64,20 @@ class Recorded:
         self.game.set_rates()
         if self.taken < WARM_UP:
             self._aside(self._body)
-        elif self.replay is None:
-            self._begin()
+        elif replay := self.replays.get(self._kind):
+            replay()
         else:
-            self.replay()
+            self._begin()
         self.taken += 1
         self.game.count()
 
     def _body(self) -> None:
-        batch = self.game.feed.training_batch(self.rows, self.labelled, self.progress)
+        batch = self.game.feed.training_batch(self.rows, self.labelled, self.progress, self.game.step)
         self.game.run(batch, self.precision)
+
+    @property
+    def _kind(self) -> bool:
+        return self.game.config.adversarial.balance == "gradients" and Balance.due(self.game.step)
 
     def _begin(self) -> None:
         """Take this step plainly, record it, take it again from the same state by the recording, and compare."""
@@ -83,7 +90,7 @@ class Recorded:
             replay()
             if not self._agrees(expected):
                 raise RuntimeError("a replayed step differs from a plain one")
-            self.replay = replay
+            self.replays[self._kind] = replay
         except RuntimeError as error:
             self.plain = True
             self._restore(expected)

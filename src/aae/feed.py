@@ -119,11 +119,15 @@ class Feed:
         shuffle = np.random.Generator(np.random.PCG64([self.config.seed, turn, 1]))
         return torch.from_numpy(shuffle.permutation(rows)[at * size : (at + 1) * size])
 
-    def training_batch(self, rows: Tensor, labelled: Tensor | None, progress: Progress) -> Batch:
-        """The batch of a step: rows under the corruption asked for, beside labelled rows if the model learns labels."""
+    def training_batch(self, rows: Tensor, labelled: Tensor | None, progress: Progress, step: int) -> Batch:
+        """The batch of a step: rows under the corruption asked for, beside labelled rows if the model learns labels.
+
+        step: its number.
+        """
         if self.data.stored is not None and self.resident is self.data.x:  # read from the file, a step at a time
             self.data.stored.expect(rows.cpu().numpy())
         batch = self.shared(rows, progress)
+        batch.step = step
         self.corrupt(batch)
         if labelled is not None:
             # fewer labelled rows than processes: each takes them all, and all compute the same

@@ -209,7 +209,7 @@ class Game:
     def take_step(self, rows: Tensor, precision: torch.dtype) -> None:
         """One step on these rows: learning rates, phases, sums."""
         self.set_rates()
-        self.run(self.feed.training_batch(rows, self.labelled_rows(), self.progress), precision)
+        self.run(self.feed.training_batch(rows, self.labelled_rows(), self.progress, self.step), precision)
         self.count()
 
     def count(self) -> None:
