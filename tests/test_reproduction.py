@@ -311,3 +311,31 @@ def test_the_page_of_the_documentation_is_made_from_the_folders(tmp_path: Path) 
     assert "![wide](images/reproduction/table-1-wide.png)" in both
     missing = next(line for line in both.splitlines() if line.startswith("Not run yet"))
     assert [name for name in EXPERIMENTS if f"`{name}`" not in missing] == ["table-1", "table-3"]
+
+
+def test_rows_that_a_folder_has_no_run_of_stay_in_the_documentation(tmp_path: Path) -> None:
+    """With their pictures and commands, so that a table can be filled by one machine after another."""
+    table = EXPERIMENTS["table-2"]
+    runs = {
+        "first": {"100-labels": 0.02},
+        "second": {"1000-labels": 0.03, "all-labels": 0.01},
+        "third": {"all-labels": 0.04},
+    }
+    for name, errors in runs.items():
+        (tmp_path / name).mkdir()
+        values = {key: [{"error": error}] for key, error in errors.items()}
+        pictures = [Picture("curves.png", f"curves of the {name}"), Picture(f"{name}.png", f"the {name}")]
+        text = page("table-2", table, values, "quick", dict.fromkeys(errors, 7), (), pictures)
+        (tmp_path / name / "README.md").write_text(text, encoding="utf-8")
+        for picture in pictures:
+            Image.new("RGB", (20, 20), "red").save(tmp_path / name / picture.file)
+    for name in runs:
+        made = made_from(tmp_path, tmp_path / name)
+    cells = {line.split(" | ")[0][2:]: line.split(" | ")[2] for line in made.splitlines() if line.startswith("| ")}
+    found = [cells[table.name_of(key)] for key in ("100-labels", "1000-labels", "all-labels")]
+    assert found == ["2.00 (one seed)", "3.00 (one seed)", "4.00 (one seed)"], "a row run again is replaced"
+    assert [name for name in runs if f"table-2-{name}.png" in made] == list(runs)
+    assert made.count("table-2-curves.png") == 1
+    assert "curves of the third" in made
+    assert all(f"--only {key}`" in made for key in ("100-labels", "1000-labels all-labels", "all-labels"))
+    assert made_from(tmp_path, tmp_path / "third") == made
