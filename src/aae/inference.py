@@ -347,12 +347,15 @@ class Run:
         one-dimensional code the values are [1, n] and the rows [1, n, *shape]. y, condition: one for all, where the
         decoder takes any.
         """
-        codes = self.prior.grid(n)  # [n, n, latent], or [n, latent]
+        codes = self.grid(n)
         rows = self.decode(codes.reshape(-1, self.latent), y, condition)
-        if self.latent == 1:
-            return codes.T.numpy(), rows[None]
-        values = torch.stack([codes[:, 0, 0], codes[0, :, 1]]).numpy()
-        return values, rows.reshape(n, n, *rows.shape[1:]).swapaxes(0, 1)[::-1]
+        values = np.stack([codes[0, :, 0], codes[::-1, 0, 1]]) if self.latent > 1 else codes[..., 0]
+        return values, rows.reshape(*codes.shape[:2], *rows.shape[1:])
+
+    def grid(self, n: int = 20) -> np.ndarray:
+        """The codes of `traverse` where its rows stand, [n, n, latent]; with a one-dimensional code [1, n, latent]."""
+        codes = self.prior.grid(n).numpy()  # [n, n, latent], the first coordinate along the first axis; or [n, latent]
+        return codes[None] if self.latent == 1 else codes.swapaxes(0, 1)[::-1]
 
     def restyle(self, x: ArrayLike | Tensor, condition: Any = None) -> np.ndarray:
         """Each row's style in every class: float32 [n, classes, *shape]. The paper, section 4 (figure 7).

@@ -53,6 +53,13 @@ def write(run: Run, *, compare: bool = True, data: Dataset | None = None, listen
     return run.path / "report.html"
 
 
+def outside_prior(run: Run, n: int) -> Array:
+    """Which codes of `run.grid(n)` lie where the prior is not, bool [rows, columns]."""
+    codes = run.grid(n)
+    inside = run.prior.contains(torch.from_numpy(codes.reshape(-1, run.latent)))
+    return ~inside.numpy().reshape(codes.shape[:2])
+
+
 class _Drawing:
     """The figures of one run; each method writes a file into the folder and says what is seen."""
 
@@ -115,7 +122,7 @@ class _Drawing:
         values, grid = self.run.traverse(GRID)
         cells = self.flat(grid.reshape(-1, *grid.shape[2:])).reshape(*grid.shape[:2], *self.shape)
         across = (values[0], values[1][::-1] if self.run.latent > 1 else np.zeros(1))
-        outside = self._outside_prior()
+        outside = outside_prior(self.run, GRID)
         figure = plots.manifold(cells, self.shape, across, *self.limits, outside=outside)
         plots.save(figure, folder / "manifold.png")
         said = "What the decoder makes of codes along the prior's own quantiles, each cell equally probable."
@@ -128,12 +135,6 @@ class _Drawing:
         if self.run.latent > 2:
             said += " The other dimensions of the code stay at the prior's centre."
         return [Section("manifold", "Manifold", said, folder / "manifold.png")]
-
-    def _outside_prior(self) -> Array:
-        """Which codes of the grid lie where the prior is not, [rows, cols] as `Run.traverse` lays them out."""
-        codes = self.run.prior.grid(GRID)
-        inside = self.run.prior.contains(codes.reshape(-1, self.run.latent)).numpy().reshape(codes.shape[:-1])
-        return ~(inside[None] if self.run.latent == 1 else inside.T[::-1])
 
     def holes(self, folder: Path) -> list[Section]:
         if not self.has_prior or self.run.model.beside:
