@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from aae.priors import Prior
+
 LOOKS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "lift_fresh")
 """Operations after which the host knows a value or a size, or that bring one from it."""
 CPU_ONLY = ("one_hot(", "int(y.min())")
@@ -54,7 +56,10 @@ def _place(x: Tensor) -> int:
 
 
 def standing(thing: Any) -> list[Tensor]:
-    """Every tensor that an object of this package or of PyTorch holds, however deep, with gradients."""
+    """Every tensor that an object of this package or of PyTorch holds, however deep, with gradients.
+
+    Of a prior only what it has brought to a device: the rest lies with the host.
+    """
     found: list[Tensor] = []
     seen: set[int] = set()
     todo: list[Any] = [thing]
@@ -69,6 +74,8 @@ def standing(thing: Any) -> list[Tensor]:
             todo += one.values()
         elif isinstance(one, (list, tuple, set)):
             todo += one
+        elif isinstance(one, Prior):
+            todo += [v for k, v in vars(one).items() if k == "_copies" or not isinstance(v, Tensor)]
         elif type(one).__module__.partition(".")[0] in ("aae", "torch") and hasattr(one, "__dict__"):
             todo.append(vars(one))
     return found

@@ -7,10 +7,14 @@ import threading
 
 import pytest
 import torch
+from conftest import tiny
 from torch import Tensor
 from torch.nn import functional as F
 
-from aae.arithmetic import dense, gradients_for, in_half, moved, twice
+from aae.arithmetic import CODE_WIDTH, dense, gradients_for, in_half, moved, twice
+from aae.config import replace
+from aae.data import Dataset
+from aae.game import Game
 from aae.networks import MLP
 from aae.objectives import gradient_penalty
 
@@ -83,6 +87,21 @@ def test_codes_are_never_rounded_to_bfloat16() -> None:
         codes = dense(x, weights, biases)
     assert codes.dtype == torch.float32
     assert not torch.equal(codes, codes.bfloat16().float())
+
+
+@pytest.mark.parametrize("changes", [{}, {"model.normalization": "batch"}, {"model.network": "conv"}])
+def test_codes_of_many_dimensions_are_not_rounded_either(changes: dict[str, str], digits: Dataset) -> None:
+    """Neither where the encoder gives them nor where decoder and discriminator take them."""
+    wide = {"model.latent": CODE_WIDTH + 36, "model.encoder": (128,), "model.decoder": (128,)}
+    config = replace(tiny(), {**wide, "model.discriminator": (128, 128), **changes})
+    model = Game.new(config, digits, torch.device("cpu")).model
+    x = torch.rand(64, 64, generator=torch.Generator().manual_seed(0))
+    with half(), torch.no_grad():
+        codes = model.encode(x)
+        assert codes.dtype == torch.float32
+        assert not torch.equal(codes, codes.bfloat16().float())
+        for network in (model.get_submodule("decoder"), model.get_submodule("discriminator")):
+            assert not torch.equal(network(codes), network(codes.bfloat16().float()))
 
 
 def test_float64_stays_float64() -> None:

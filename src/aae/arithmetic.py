@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -24,27 +24,28 @@ CODE_WIDTH = 64
 """A layer with at most this many inputs or outputs works in float32 under bfloat16 arithmetic.
 
 bfloat16 keeps eight bits, so a code in (-2, 2) would fall on steps of up to 0.008, coarser than the differences the
-game is about. These layers are narrow, so float32 costs little.
+game is about. These layers are narrow, so float32 costs little. Wider layers that touch a code are named as `exact`.
 """
 
 
-def dense(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
+def dense(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], exact: Collection[int] = ()) -> Tensor:
     """x [batch, in] through linear layers with ReLU between them and none at the end: [batch, out].
 
-    weights: [out, in] of each layer. Float32 comes out of a layer that is narrow; of a wide last one, bfloat16 under
-    bfloat16 autocast. Inside `twice` and off the processor it is PyTorch's own layers, one by one.
+    weights: [out, in] of each layer. exact: the numbers of layers that work in float32 even if they are wide. Float32
+    comes out of a layer that is narrow or exact; of another last one, bfloat16 under bfloat16 autocast. Inside `twice`
+    and off the processor it is PyTorch's own layers, one by one.
     """
     fast = x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16) and not _now.twice
     if not fast or weights[0].dtype != torch.float32:
-        return _layer_by_layer(x, weights, biases)
+        return _layer_by_layer(x, weights, biases, exact)
     half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
     with torch.autocast("cpu", enabled=False):
-        return _Dense.apply(x, half, *weights, *biases)
+        return _Dense.apply(x, half, frozenset(exact), *weights, *biases)
 
 
-def _layer_by_layer(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
+def _layer_by_layer(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], exact: Collection[int]) -> Tensor:
     for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        if _narrow(weight):
+        if i in exact or _narrow(weight):
             with torch.autocast(x.device.type, enabled=False):
                 x = F.linear(x.to(weight.dtype), weight, bias)
         else:
@@ -62,12 +63,12 @@ class _Dense(torch.autograd.Function):
     """The stack as one function. `half`: wide products in bfloat16; else everything in float32."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, half: bool, *parameters: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, half: bool, exact: frozenset[int], *parameters: Tensor) -> Tensor:
         layers = len(parameters) // 2
         inputs = []
         for i, (weight, bias) in enumerate(zip(parameters[:layers], parameters[layers:], strict=True)):
             last = i == layers - 1
-            if half and not _narrow(weight):
+            if half and i not in exact and not _narrow(weight):
                 x = x.to(torch.bfloat16)
                 inputs.append(x)
                 x = torch.addmm(bias.to(torch.bfloat16), x, in_half(weight).t())
@@ -78,7 +79,7 @@ class _Dense(torch.autograd.Function):
             if not last:
                 x.relu_()
         ctx.save_for_backward(*inputs, *parameters)
-        ctx.half, ctx.layers = half, layers
+        ctx.half, ctx.layers, ctx.exact = half, layers, exact
         return x
 
     @staticmethod
@@ -100,11 +101,11 @@ class _Dense(torch.autograd.Function):
             if i > 0:
                 g = torch.ops.aten.threshold_backward(_to_input(g, weight), x, 0)
             elif ctx.needs_input_grad[0]:
-                codes = weight.shape[1] <= CODE_WIDTH
+                codes = i in ctx.exact or weight.shape[1] <= CODE_WIDTH
                 for_x = (g.float() @ weight if codes else _to_input(g, weight)).to(x.dtype)
             if i > 0 and not ctx.needs_input_grad[0] and not any(map(_asked, (*weights[:i], *biases[:i]))):
                 break  # nobody below asks for anything
-        return (for_x, None, *for_weights, *for_biases)
+        return (for_x, None, None, *for_weights, *for_biases)
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -21,6 +21,8 @@ from aae.balance import Balance
 from aae.game import Game
 
 Body = Callable[[], None]
+State = tuple[dict[str, Tensor], list[Tensor]]
+"""Every tensor that a step changes, and the numbers of the generators."""
 WARM_UP = 3
 """Plain steps before recording: optimizers make their state, and libraries choose their kernels, in the first ones."""
 TOLERANCE = 1e-4
@@ -47,7 +49,7 @@ class Recorded:
         self.rows = torch.zeros(game.config.batch_size, dtype=torch.int64, device=game.feed.resident.device)
         self.progress = torch.zeros((), device=game.device)
         labelled = game.labelled_rows()
-        self.labelled = None if labelled is None else labelled.to(game.feed.resident.device)
+        self.labelled = None if labelled is None else labelled.clone()
         self.replays: dict[bool, Body] = {}
         """One for steps that measure gradients, one for those that do not."""
         self.taken = 0
@@ -92,7 +94,7 @@ class Recorded:
                 raise RuntimeError("a replayed step differs from a plain one")
             self.replays[self._kind] = replay
         except RuntimeError as error:
-            self.plain = True
+            self.plain, self.replays = True, {}
             self._restore(expected)
             reason = str(error).strip().partition("\n")[0]
             warnings.warn(f"training without CUDA graphs, which is slower: {reason}", stacklevel=2)
@@ -118,16 +120,18 @@ class Recorded:
                 found |= {f"{phase}.{i}.{k}": v for k, v in state.items() if isinstance(v, Tensor)}
         return found
 
-    def _state(self) -> tuple[dict[str, Tensor], Tensor]:
-        return {k: v.detach().clone() for k, v in self._tensors().items()}, self.game.generator.get_state()
+    def _state(self) -> State:
+        generators = [generator.get_state() for generator in generators_of(self.game)]
+        return {k: v.detach().clone() for k, v in self._tensors().items()}, generators
 
     @torch.no_grad()
-    def _restore(self, state: tuple[dict[str, Tensor], Tensor]) -> None:
+    def _restore(self, state: State) -> None:
         for name, value in self._tensors().items():
             value.copy_(state[0][name])
-        self.game.generator.set_state(state[1])
+        for generator, numbers in zip(generators_of(self.game), state[1], strict=True):
+            generator.set_state(numbers)
 
-    def _agrees(self, expected: tuple[dict[str, Tensor], Tensor]) -> bool:
+    def _agrees(self, expected: State) -> bool:
         def near(a: Tensor, b: Tensor) -> bool:
             scale = b.detach().abs().max().double().clamp_min(1e-6)
             return bool((a.detach() - b).abs().max().double() <= TOLERANCE * scale)
@@ -135,9 +139,29 @@ class Recorded:
         return all(near(value, expected[0][name]) for name, value in self._tensors().items() if value.numel())
 
 
+def generators_of(game: Game) -> list[torch.Generator]:
+    """Those that a step draws from: the run's own, and the device's, which layers such as dropout use."""
+    if game.device.type != "cuda":
+        return [game.generator, torch.default_generator]
+    return [game.generator, torch.cuda.default_generators[game.device.index]]
+
+
 def _cuda_graph(body: Body, generator: torch.Generator) -> Body:
-    graph = torch.cuda.CUDAGraph()
+    """Record on a stream of its own, on the device where the step is, whatever other threads do meanwhile.
+
+    RuntimeError, with the body's own reason, for a body that cannot be recorded; stream and generators are then as
+    they were, so that plain steps go on.
+    """
+    device, graph = generator.device, torch.cuda.CUDAGraph()
     graph.register_generator_state(generator)
-    with torch.cuda.graph(graph):
-        body()
+    stream = torch.cuda.Stream(device)
+    with torch.cuda.device(device), torch.cuda.stream(stream):
+        try:
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+                body()
+        except RuntimeError as error:
+            # A recording that ends in the middle leaves generators that wait for it: they go on from a fresh state.
+            for each in (generator, torch.cuda.default_generators[device.index]):
+                each.graphsafe_set_state(each.clone_state())
+            raise RuntimeError(str(error.__context__ or error)) from error  # the end only says that something failed
     return graph.replay

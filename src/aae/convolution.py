@@ -57,7 +57,7 @@ class ConvolutionalEncoder(nn.Module):
         )
         self.norms = nn.ModuleList(BatchNorm(width) for width in channels if normalized)
         flat = channels[-1] * math.prod(sizes(*shape[1:], len(channels))[-1])
-        self.dense = MLP((flat + extra, *hidden, wide_out), init, init_std, normalized)
+        self.dense = MLP((flat + extra, *hidden, wide_out), init, init_std, normalized, "last")
 
     def forward(self, x: Tensor) -> Tensor:
         """[batch, channels * height * width + extra] -> [batch, out]."""
@@ -85,7 +85,7 @@ class ConvolutionalDecoder(nn.Module):
         super().__init__()
         self.sizes = sizes(*shape[1:], len(channels))[::-1]
         self.start = (channels[0], *self.sizes[0])
-        self.dense = MLP((wide_in, *hidden, math.prod(self.start)), init, init_std)
+        self.dense = MLP((wide_in, *hidden, math.prod(self.start)), init, init_std, code="first")
         self.stages = nn.ModuleList(
             _started(nn.ConvTranspose2d(a, b, 4, stride=2, padding=1), init, init_std)
             for a, b in itertools.pairwise((*channels, shape[0]))

@@ -7,7 +7,8 @@ a run that is resumed takes the rows that one in one go would have taken.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -37,6 +38,7 @@ class Feed:
     device: torch.device
     generator: torch.Generator
     group: Group | None = None
+    _turn: tuple[int, Tensor] | None = field(default=None, repr=False)
 
     @cached_property
     def scaling(self) -> Scaling:
@@ -79,6 +81,11 @@ class Feed:
             return self.data.x
         free, _ = torch.cuda.mem_get_info(self.device)
         if self.data.x.nbytes >= free // 2:  # the other half is for the networks and what a step needs
+            warnings.warn(
+                f"the rows take {self.data.x.nbytes / 1e9:.1f} GB, and {free / 1e9:.1f} GB of the GPU are free: each "
+                "step brings its own, and steps are not recorded, which is slower",
+                stacklevel=2,
+            )
             return self.data.x
         held = torch.empty_like(self.data.x, device=self.device)
         for part in pieces(self.data.x.numpy(), file=self.data.file):
@@ -113,11 +120,12 @@ class Feed:
         them trains equally often and a resumed run goes on with the same ones.
         """
         rows, size = self.data.labelled, self.config.labelled_batch_size
-        if len(rows) <= size:
-            return torch.from_numpy(rows)
-        turn, at = divmod(step, len(rows) // size)
-        shuffle = np.random.Generator(np.random.PCG64([self.config.seed, turn, 1]))
-        return torch.from_numpy(shuffle.permutation(rows)[at * size : (at + 1) * size])
+        turn, at = divmod(step, len(rows) // size) if len(rows) > size else (0, 0)
+        if self._turn is None or self._turn[0] != turn:  # made once, and not in each step of the turn
+            if len(rows) > size:
+                rows = np.random.Generator(np.random.PCG64([self.config.seed, turn, 1])).permutation(rows)
+            self._turn = turn, torch.from_numpy(rows).to(self.resident.device)
+        return self._turn[1][at * size : (at + 1) * size]
 
     def training_batch(self, rows: Tensor, labelled: Tensor | None, progress: Progress, step: int) -> Batch:
         """The batch of a step: rows under the corruption asked for, beside labelled rows if the model learns labels.

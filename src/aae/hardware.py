@@ -42,9 +42,10 @@ def precision_of(name: str, device: torch.device) -> torch.dtype:
 
     Under `tf32` it is float32, whose products `float32_products` then makes faster. ConfigError where there is none.
     """
-    if name == "tf32" and device.type != "cuda":
+    if name == "tf32" and not (device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)):
         raise ConfigError(
-            f"precision = tf32 needs a CUDA GPU, and this runs on {device}; set precision to auto or fp32"
+            f"precision = tf32 needs a CUDA GPU of compute capability 8.0 or later, and this runs on {device}; "
+            "set precision to auto or fp32"
         )
     if name == "auto":
         return torch.bfloat16 if has_bf16(device) else torch.float32

@@ -20,7 +20,8 @@ class MLP(nn.Sequential):
 
     Layer i maps widths[i] to widths[i + 1]. Weights start Glorot-uniform (Glorot & Bengio 2010) or N(0, std^2), biases
     at zero, drawn from torch's global generator, which the caller seeds. normalized: each layer, the last one too, is
-    followed by batch normalisation, whose shift takes the place of the bias.
+    followed by batch normalisation, whose shift takes the place of the bias. code: which layer takes or gives a code,
+    and so works in float32 whatever its width.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class MLP(nn.Sequential):
         init: Literal["glorot", "normal"] = "glorot",
         init_std: float = 0.01,
         normalized: bool = False,
+        code: Literal["first", "last", "none"] = "none",
     ) -> None:
         layers: list[nn.Module] = []
         for i, (wide_in, wide_out) in enumerate(itertools.pairwise(widths)):
@@ -43,18 +45,22 @@ class MLP(nn.Sequential):
             layers += [BatchNorm(wide_out)] if normalized else []
         super().__init__(*layers)
         self.normalized = normalized
+        self.exact = {"first": {0}, "last": {len(widths) - 2}, "none": set[int]()}[code]
 
     def forward(self, x: Tensor) -> Tensor:
-        """[batch, in] -> [batch, out]; layers that touch a code work in float32 (see `aae.arithmetic.CODE_WIDTH`)."""
+        """[batch, in] -> [batch, out]; narrow layers, too, work in float32 (see `aae.arithmetic.CODE_WIDTH`)."""
         if self.normalized:
             return self._one_by_one(x)
         layers = [layer for layer in self if isinstance(layer, nn.Linear)]
-        return dense(x, [layer.weight for layer in layers], [layer.bias for layer in layers])
+        return dense(x, [layer.weight for layer in layers], [layer.bias for layer in layers], self.exact)
 
     def _one_by_one(self, x: Tensor) -> Tensor:
+        done = 0
         for layer in self:
             if isinstance(layer, nn.Linear):
-                x = dense(x, [layer.weight], [layer.weight.new_zeros(layer.out_features)])
+                exact = (0,) if done in self.exact else ()
+                x = dense(x, [layer.weight], [layer.weight.new_zeros(layer.out_features)], exact)
+                done += 1
             else:
                 x = x.relu_() if isinstance(layer, nn.ReLU) else layer(x)
         return x

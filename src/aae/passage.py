@@ -26,6 +26,7 @@ from aae.data.spool import held
 from aae.data.streaming import mapped, pieces
 from aae.data.tables import values_of
 from aae.errors import ConfigError, DataError
+from aae.hardware import float32_products
 from aae.phases import Model
 
 if TYPE_CHECKING:
@@ -79,10 +80,11 @@ class Passage:
         if len(rows) == 0:
             return network(rows.new_zeros(BLOCK, rows.shape[1]))[:0].cpu().numpy()
         out: list[Tensor] = []
-        for block in rows.split(BLOCK):
-            padded = torch.nn.functional.pad(block, (0, 0, 0, BLOCK - len(block)))
-            out.append(network(padded)[: len(block)].float().cpu())
-        return torch.cat(out).numpy()
+        with float32_products(self.config.precision, self.device):
+            for block in rows.split(BLOCK):
+                padded = torch.nn.functional.pad(block, (0, 0, 0, BLOCK - len(block)))
+                out.append(network(padded)[: len(block)].float())
+        return torch.cat(out).cpu().numpy()
 
     def scaled(self, x: Any, first: int = 0) -> Tensor:
         """Rows as the networks see them. first: the number of the first of them, for what is said of a wrong one."""

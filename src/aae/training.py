@@ -323,11 +323,12 @@ def _loop(
                 game.check_finite()
             if listener is not None and i < game.steps_per_epoch - 1:
                 listener(Progress(epoch + 1, config.epochs, game.step, game.steps, game.mean_losses))
-            now = time.perf_counter()
-            game.epoch_seconds, started = game.epoch_seconds + now - started, now
             ends = i == game.steps_per_epoch - 1
             if ends:
-                game.check_finite()
+                game.check_finite()  # which waits for a device that is behind: its work is part of the epoch
+            now = time.perf_counter()
+            game.epoch_seconds, started = game.epoch_seconds + now - started, now
+            if ends:
                 row = game.end_epoch(precision)
                 if listener is not None:
                     verdict = diagnose(game.history, joint=config.adversarial.phases == "joint")

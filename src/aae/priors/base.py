@@ -187,6 +187,10 @@ class Prior(abc.ABC):
     def _line(self) -> Tensor:
         return torch.tensor(self.edges, dtype=torch.float64)
 
+    def _like(self, name: str, z: Tensor) -> Tensor:
+        """`_there`, on the device and in the type of codes."""
+        return self._there(name, z.device, z.dtype)
+
     def _there(self, name: str, device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
         """The tensor of this name on a device, copied there once: a recorded step takes no copy from the host.
 

@@ -74,7 +74,7 @@ class Points(Prior):
     def log_prob(self, z: Tensor) -> Tensor:
         if not self.has_density:
             return super().log_prob(z)
-        points = self.points.to(z)
+        points = self._like("points", z)
         constant = math.log(len(points)) + self.latent * math.log(self.width * math.sqrt(2 * math.pi))
 
         def kernels(part: Tensor) -> Tensor:

@@ -42,6 +42,10 @@ class Gaussian(Prior):
         self.separable = bool((self.root == self.root.diag().diag()).all())
         self._std = std
 
+    @cached_property
+    def _log_volume(self) -> float:
+        return self.root.diag().log().sum().item()
+
     @property
     def mean(self) -> Tensor:
         return torch.zeros(self.latent, dtype=torch.float64)
@@ -54,16 +58,16 @@ class Gaussian(Prior):
         self._refuse_classes(y)
         generator = self._generator(generator)
         noise = torch.randn(n, self.latent, generator=generator, device=generator.device)
-        return self._std * noise if self.isotropic else noise @ self._there("root", noise.device, noise.dtype).T
+        return self._std * noise if self.isotropic else noise @ self._like("root", noise).T
 
     def whitened(self, z: Tensor) -> Tensor:
         """Codes in independent coordinates of deviation 1, each given the ones before it."""
         if self.isotropic:
             return z / self._std
-        return torch.linalg.solve_triangular(self.root.to(z), z.T, upper=False).T
+        return torch.linalg.solve_triangular(self._like("root", z), z.T, upper=False).T
 
     def log_prob(self, z: Tensor) -> Tensor:
-        constant = 0.5 * self.latent * math.log(2 * math.pi) + self.root.diag().log().sum().item()
+        constant = 0.5 * self.latent * math.log(2 * math.pi) + self._log_volume
         return -0.5 * self.whitened(z).square().sum(1) - constant
 
     def quantile(self, dimensions: int) -> float:
@@ -141,7 +145,7 @@ class Mixture(Prior):
         ends = [0.0, *self.weights.cumsum(0).tolist()]
         last = torch.bincount(self.labels).cumsum(0).tolist()
         self.edges = [0.0, *(ends[i] for i in last)]
-        self.below = self.weights.cumsum(0)
+        self.below, self.log_weights = self.weights.cumsum(0), self.weights.log()
         self.name = name
 
     @property
@@ -173,11 +177,11 @@ class Mixture(Prior):
         """Log of weight times density of each component, [n, k]."""
         if self.one_root is None:
             return self._by_component(z)[0]
-        root = self.one_root.to(z)  # with one covariance the distances in its units will do, many times faster
-        white, means = (torch.linalg.solve_triangular(root, x.T, upper=False).T for x in (z, self.means.to(z)))
+        root = self._like("one_root", z)  # with one covariance the distances in its units will do, many times faster
+        white, means = (torch.linalg.solve_triangular(root, x.T, upper=False).T for x in (z, self._like("means", z)))
         squares = torch.cdist(white, means, compute_mode="donot_use_mm_for_euclid_dist").square()
         constant = 0.5 * self.latent * math.log(2 * math.pi) + root.diag().log().sum()
-        return self.weights.to(z).log() - 0.5 * squares - constant
+        return self._like("log_weights", z) - 0.5 * squares - constant
 
     def _by_component(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Log of weight times density of each component, [n, k]; and the quantiles of each code, [n, d].
@@ -185,12 +189,12 @@ class Mixture(Prior):
         A coordinate's quantile is given the ones before it: the mean of the components' own conditional quantiles,
         weighted by how probable each component is by then.
         """
-        means, roots = self.means.to(z), self.roots.to(z)
-        logs = self.weights.to(z).log().expand(len(z), -1)
+        means, roots = self._like("means", z), self._like("roots", z)
+        logs = self._like("log_weights", z).expand(len(z), -1)
         steps: list[Tensor] = []
         quantiles = []
         for i in range(self.latent):
-            shift = means[:, i] + sum((roots[:, i, j] * step for j, step in enumerate(steps)), torch.zeros(()).to(z))
+            shift = means[:, i] + sum((roots[:, i, j] * step for j, step in enumerate(steps)), z.new_zeros(()))
             step = (z[:, i : i + 1] - shift) / roots[:, i, i]  # [n, k]
             quantiles.append((logs.softmax(1) * torch.special.ndtr(step)).sum(1))
             logs = logs - 0.5 * step.square() - 0.5 * math.log(2 * math.pi) - roots[:, i, i].log()
