@@ -2,10 +2,12 @@
 
     aae reproduce table-3 --seeds 1 --out FOLDER
     python benchmarks/reproductions.py FOLDER ...
+    python benchmarks/reproductions.py --renew
 
 The section of each folder is replaced or added, and the sections of other experiments stay as they are. Rows of the
 table that the folder has no run of stay, too, with their pictures and commands: take them out of the page by hand when
-their recipe has changed. Pictures go to docs/images/reproduction, smaller than they were drawn.
+their recipe has changed. With --renew words and other people's numbers are those of the program, and what was measured
+stays. Pictures go to docs/images/reproduction, smaller than they were drawn.
 """
 
 from __future__ import annotations
@@ -13,11 +15,13 @@ from __future__ import annotations
 import argparse
 import io
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
 from aae.reproduction import EXPERIMENTS
+from aae.reproduction.page import page
 from aae.storage import write_atomic
 
 ROOT = Path(__file__).parents[1]
@@ -58,44 +62,85 @@ def smaller(file: Path) -> bytes:
     return content.getvalue()
 
 
-def sections(page: str) -> dict[str, str]:
+def sections(text: str) -> dict[str, str]:
     """The sections of a page by the names of their experiments, which their titles begin with."""
-    parts = re.split(r"^(?=## )", page, flags=re.MULTILINE)[1:]
+    parts = re.split(r"^(?=## )", text, flags=re.MULTILINE)[1:]
     titles = {experiment.title.split(":")[0]: name for name, experiment in EXPERIMENTS.items()}
     return {titles[part[3:].split(":")[0]]: part.strip() + "\n" for part in parts}
 
 
+@dataclass
+class Section:
+    """A section taken apart. table: cells, the head first; pictures: with their captions; made: who made the rows."""
+
+    head: str
+    table: list[list[str]]
+    words: str
+    pictures: list[str]
+    made: list[str]
+
+    @classmethod
+    def of(cls, text: str) -> Section:
+        lines = text.splitlines()
+        rows = [i for i, line in enumerate(lines) if line.startswith("|")]
+        table = [
+            [cell.strip() for cell in lines[i][2:-2].split(" | ")] for i in rows if not lines[i].startswith("| ---")
+        ]
+        head, rest = "\n".join(lines[: rows[0]]), "\n".join(lines[rows[-1] + 1 :])
+        pictures = re.findall(r"^!\[[^\]]*\]\([^)]+\)\n\n.+$", rest, re.MULTILINE)
+        made = re.findall(r"^Made .+$", rest, re.MULTILINE)
+        for part in (*pictures, *made):
+            rest = rest.replace(part, "")
+        return cls(head, table, re.sub(r"\n{3,}", "\n\n", rest), pictures, made)
+
+    def __str__(self) -> str:
+        first, *others = ["| " + " | ".join(row) + " |" for row in self.table]
+        table = "\n".join([first, "| " + " | ".join(["---"] * len(self.table[0])) + " |", *others])
+        parts = [self.head, table, self.words, *self.pictures, *self.made]
+        return "\n\n".join(part.strip("\n") for part in parts if part.strip()) + "\n"
+
+
 def merged(before: str, after: str) -> str:
-    """The section `after`, and from the one before it the rows that it has no run of, their pictures and commands."""
-    old = {cells[0]: cells for cells in _table(before)}
-    new = {cells[0]: cells for cells in _table(after)}
-    seeds = new[""].index("seeds")
-    if old[""] != new[""]:
+    """The section `after`, and from the one before it the rows that it has no run of, their pictures and commands.
+
+    What the paper and others report stands in both, and is taken from `after`.
+    """
+    old, new = Section.of(before), Section.of(after)
+    if old.table[0] != new.table[0]:
         return after
-    kept = [name for name, cells in new.items() if cells[seeds] == "0" and old.get(name, cells)[seeds] != "0"]
+    seeds, known = new.table[0].index("seeds"), {row[0]: row for row in old.table}
+    kept = []
+    for i, row in enumerate(new.table):
+        there = known.get(row[0], row)
+        if row[seeds] == "0" and there[seeds] != "0":
+            new.table[i] = [*row[:2], *there[2:-1], row[-1]]
+            kept.append(row[0])
+    if not any(row[seeds] == "" for row in new.table):
+        new.table += [row for row in old.table if row[seeds] == ""]  # controls
     if not kept:
-        return after
-    for name in kept:
-        after = after.replace(_line(new[name]), _line(old[name]))
-    if any("±" in old[name][2] for name in kept):
-        after = after.replace("Ours: one seed each.", "Ours: mean and standard deviation over seeds.")
-    fresh = set(re.findall(PICTURE, after))
-    pictures = [found for found in re.findall(rf"{PICTURE}\n\n.*\n\n", before) if found.split("\n")[0] not in fresh]
-    body, made, last = after.partition("\nMade by ")
+        return str(new)
+    if any("±" in row[2] for row in new.table):
+        new.words = new.words.replace("Ours: one seed each, seed 0.", "Ours: mean and standard deviation over seeds.")
+    drawn = [picture.split("](")[1].split(")")[0] for picture in new.pictures]
+    new.pictures += [picture for picture in old.pictures if not any(f"({file})" in picture for file in drawn)]
     keys = {case.name: case.key for case in EXPERIMENTS[_name(after)].cases}
-    earlier = [
-        command for command in dict.fromkeys(re.findall(r"`aae reproduce [^`]*`", before)) if command not in made + last
-    ]
+    commands = dict.fromkeys(re.findall(r"`aae reproduce [^`]*`", " ".join(old.made)))
     of_kept = [
         command
-        for command in earlier
-        if "--only" not in command or any(re.search(rf" {keys[name]}[ `]", command) for name in kept)
+        for command in commands
+        if command not in new.made[0]
+        and ("--only" not in command or any(re.search(rf" {keys[name]}[ `]", command) for name in kept))
     ]
-    said = f"Made before, by {', then '.join(of_kept)}: {', '.join(kept)}.\n"
-    return body.rstrip("\n") + "\n\n" + "".join(pictures) + made.lstrip("\n") + last.rstrip("\n") + "\n\n" + said
+    new.made.append(f"Made before, by {', then '.join(of_kept)}: {', '.join(kept)}.")
+    return str(new)
 
 
-PICTURE = r"!\[[^\]]*\]\([^)]+\)"
+def renewed(name: str, before: str) -> str:
+    """The section with the words that the program has now, and the numbers and pictures that it had."""
+    words = "#" + page(name, EXPERIMENTS[name], {}, "quick", {})
+    found = Section.of(merged(before, words))
+    found.made = Section.of(before).made
+    return str(found)
 
 
 def _name(text: str) -> str:
@@ -104,24 +149,17 @@ def _name(text: str) -> str:
     return made[1] if made else ""
 
 
-def _table(text: str) -> list[list[str]]:
-    """The cells of each row of the section's table, its head first."""
-    rows = [line[2:-2].split(" | ") for line in text.splitlines() if line.startswith("| ") and line.endswith(" |")]
-    return [[cell.strip() for cell in row] for row in rows if row[0] != "---"]
-
-
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
+    parser.add_argument("--renew", action="store_true", help="take words and other people's numbers from the program")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "reproduction.md")
     args = parser.parse_args()
     pictures = args.out.parent / "images" / "reproduction"
     pictures.mkdir(parents=True, exist_ok=True)
     found = sections(args.out.read_text(encoding="utf-8")) if args.out.exists() else {}
+    if args.renew:
+        found = {name: renewed(name, text) for name, text in found.items()}
     for folder in args.folders:
         name, made = section(folder, pictures)
         found[name] = merged(found[name], made) if name in found else made

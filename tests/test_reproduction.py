@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,6 +35,7 @@ from aae.reproduction import (
     runs,
     spread,
 )
+from aae.reproduction.experiment import SPLIT
 from aae.reproduction.page import page
 from aae.training import Progress
 
@@ -61,11 +63,15 @@ def test_a_folder_with_a_table_a_figure_and_the_settings(tmp_path: Path, monkeyp
     found = [aae.Run.load(tmp_path / f"a-seed-{seed}") for seed in (0, 1)]
     errors = [100 * json.loads((run.path / "metrics.json").read_text())["error"] for run in found]
     assert f"| first | 1.0 | {spread(errors)} | 2 | 1 | 0.5 |" in page
-    assert "| second | 2.0 |  | 0 |  |  |" in page
+    assert "| second | 2.0 | not run | 0 |  |  |" in page
     assert "a note" in page
+    assert "- first: `digits-2d-uniform` with epochs = 1, " in page
+    assert "Trained on cpu, " in page
     assert "Made by `aae reproduce toy --budget quick --seeds 2 --only a`" in page
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
-    assert json.loads((tmp_path / "configuration.json").read_text())["a"]["data"]["labelled"] == 50
+    kept = json.loads((tmp_path / "configuration.json").read_text())["a"]
+    assert [kept[f"seed {seed}"]["data"]["label_seed"] for seed in (0, 1)] == [0, 1]
+    assert kept["seed 1"]["trained"]["torch"] == torch.__version__
     assert [run.config.data.label_seed for run in found] == [0, 1]
 
     def refuse(*_: object, **__: object) -> None:
@@ -74,8 +80,49 @@ def test_a_folder_with_a_table_a_figure_and_the_settings(tmp_path: Path, monkeyp
     monkeypatch.setattr(runs, "train", refuse)
     monkeypatch.setattr(runs, "evaluate", refuse)
     assert reproduce("toy", tmp_path, seeds=2, only=("a",)).read_text() == page
+    assert reproduce("toy", tmp_path, seeds=1, only=("a",)).read_text() == page, "what is finished stays in the table"
     with pytest.raises(RunError, match="other settings"):
         reproduce("toy", tmp_path, seeds=1, only=("a",), budget="full")
+
+
+@pytest.mark.usefixtures("toy")
+def test_an_unfinished_run_of_other_settings_is_left_where_it_stopped(tmp_path: Path) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.step == 5:
+            raise KeyboardInterrupt
+
+    config = replace(EXPERIMENTS["toy"].cases[0].settings(0, "quick"), {"epochs": 3})
+    with pytest.raises((KeyboardInterrupt, Interrupted)):
+        aae.train(config, tmp_path / "a-seed-0", listener=stop)
+    before = {p.name: p.read_bytes() for p in (tmp_path / "a-seed-0").iterdir() if p.is_file()}
+    with pytest.raises(RunError, match="other settings"):
+        reproduce("toy", tmp_path, seeds=1, only=("a",))
+    assert {p.name: p.read_bytes() for p in (tmp_path / "a-seed-0").iterdir() if p.is_file()} == before
+
+
+@pytest.mark.usefixtures("toy")
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("table-9", {}, "there is no experiment table-9; there are figure-2"),
+        ("toy", {"seeds": 0}, "seeds must be 1 or more, got 0"),
+        ("toy", {"only": ("a", "c")}, "there is no row c: toy has a, b"),
+    ],
+)
+def test_what_there_is_not_is_refused(name: str, options: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=said):
+        reproduce(name, str(tmp_path / "out"), **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_split_that_the_notes_name_is_that_of_the_settings() -> None:
+    for name, experiment in EXPERIMENTS.items():
+        said = SPLIT in " ".join(experiment.notes)
+        configs = [case.settings(0, "quick") for case in experiment.cases]
+        shares = {config.data.validation for config in configs}
+        assert said == (name in ("figure-7", "figure-10", "table-2", "table-3"))
+        assert shares == ({1 / 6} if name != "figure-2" else {0.1}), name
+        assert all(config.data.source == "mnist" for config in configs)
 
 
 @pytest.mark.usefixtures("toy")
@@ -89,7 +136,7 @@ def test_rows_that_are_not_asked_for_hold_what_is_finished_in_the_folder(tmp_pat
     assert f"Made by {commands[0]}, then {commands[1]}; settings" in page
     other = reproduce("toy", tmp_path / "other", seeds=1, only=("a",)).parent
     (other / "a-seed-0").rename(other / "b-seed-0")  # a run of other settings under its name
-    assert "| second | 2.0 |  | 0 |" in reproduce("toy", other, seeds=1, only=("a",)).read_text()
+    assert "| second | 2.0 | not run | 0 |" in reproduce("toy", other, seeds=1, only=("a",)).read_text()
 
 
 @pytest.mark.usefixtures("toy")
@@ -138,7 +185,10 @@ def test_table_2_changes_labels_and_seeds_alone() -> None:
     assert moved.settings(2, "full").data == hundred.settings(2, "full").data
     assert thousand.settings(3, "full") == replace(base, {"seed": 3, "data.labelled": 1000, "data.label_seed": 3})
     assert every.settings(1, "full") == replace(base, {"seed": 1, "data.labelled": None})
-    assert hundred.settings(0, "quick") == replace(base, {"epochs": 40, "schedule_epochs": (25,)})
+    assert hundred.settings(0, "quick") == replace(base, {"epochs": 150, "schedule_epochs": (100, 135)})
+    assert thousand.settings(0, "quick") == replace(
+        base, {"epochs": 40, "schedule_epochs": (25,), "data.labelled": 1000}
+    )
     ours = moved.settings(3, "quick")
     assert thousand_moved.settings(3, "quick") == replace(ours, {"data.labelled": 1000})
     assert every_moved.settings(3, "quick") == replace(ours, {"data.labelled": None, "data.label_seed": 0})
@@ -281,6 +331,7 @@ def test_the_command_takes_every_experiment_and_refuses_what_it_lacks(
         said = capsys.readouterr().err
         assert all(case.key in said for case in experiment.cases)
     assert main(["reproduce", "table-9"]) == ConfigError.exit_code
+    assert main(["reproduce", "table-2", "--only", "--out", str(tmp_path / "out")]) == ConfigError.exit_code
     assert not (tmp_path / "out").exists()
 
 

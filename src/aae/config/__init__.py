@@ -4,7 +4,7 @@ The same dataclasses are the Python API, the TOML file, the JSON in the run dire
 setting has one name everywhere. A key that is unknown, or that the chosen model would ignore, is refused.
 """
 
-from aae.config.convert import flatten, from_dict, plain, replace
+from aae.config.convert import flatten, from_dict, pairs, plain, replace, show
 from aae.config.files import from_file, load_file, to_dict, toml
 from aae.config.learning import (
     Adversarial,
@@ -58,10 +58,12 @@ __all__ = [
     "kind_needs_file",
     "learns_labels",
     "load_file",
+    "pairs",
     "plain",
     "plugged",
     "replace",
     "resolve",
+    "show",
     "to_dict",
     "toml",
     "unused",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from aae.errors import ConfigError
 from aae.reproduction.clustering import TABLE_3
 from aae.reproduction.experiment import Budget, Case, Control, Experiment, Found, Measure, Picture
 from aae.reproduction.labels import FIGURE_4
@@ -43,17 +44,28 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 def reproduce(
     name: str,
-    out: Path,
+    out: str | Path,
     *,
     seeds: int = 3,
     budget: Budget = "quick",
     only: tuple[str, ...] = (),
     listener: Callable[[str], Listener | None] | None = None,
+    directory: str | None = None,
 ) -> Path:
     """Run an experiment of the paper into the folder `out` and return its page, OUT/README.md.
 
-    name: a key of `EXPERIMENTS`. seeds: seeds 0 to seeds - 1. only: the keys of some cases; the others' rows hold what
-    is finished in `out`, so that cases may have different numbers of seeds. listener: given the name of a run, what
-    listens to its training. RunError where a folder holds a run of other settings.
+    name: a key of `EXPERIMENTS`. seeds: seeds 0 to seeds - 1, or more where more are finished. only: the keys of some
+    cases; the others' rows hold what is finished in `out`, so that cases may have different numbers of seeds. listener:
+    given the name of a run, what listens to its training. directory: of the data, as `data.directory`.
+
+    ConfigError for an unknown experiment or case and for no seeds; RunError where a folder holds a run of other
+    settings, which stays as it is.
     """
-    return run_all(name, EXPERIMENTS[name], out, seeds, budget, only, listener)
+    if name not in EXPERIMENTS:
+        raise ConfigError(f"there is no experiment {name}; there are {', '.join(EXPERIMENTS)}")
+    if seeds < 1:
+        raise ConfigError(f"seeds must be 1 or more, got {seeds}")
+    known = [case.key for case in EXPERIMENTS[name].cases]
+    if unknown := [case for case in only if case not in known]:
+        raise ConfigError(f"there is no row {unknown[0]}: {name} has {', '.join(known)}")
+    return run_all(name, EXPERIMENTS[name], Path(out), seeds, budget, only, listener, directory)

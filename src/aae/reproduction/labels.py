@@ -14,7 +14,17 @@ from aae.config import Config
 from aae.data import Dataset
 from aae.evaluation import rows_of
 from aae.inference import Run
-from aae.reproduction.experiment import TEST_ONCE, Budget, Case, Experiment, Found, Measure, Numbers, Picture
+from aae.reproduction.experiment import (
+    NONE_FOUND,
+    TEST_ONCE,
+    Budget,
+    Case,
+    Experiment,
+    Found,
+    Measure,
+    Numbers,
+    Picture,
+)
 from aae.reproduction.pictures import scatter, walks
 
 STEPS = 10
@@ -80,8 +90,8 @@ FIGURE_4 = Experiment(
         Measure("mse", "squared error", 1, 4),
     ),
     (
-        Case("mixture", "ten Gaussians", "picture", "", _labelled(recipes.mnist_2d_mixture_labels)),
-        Case("swiss-roll", "swiss roll", "picture", "", _labelled(recipes.mnist_2d_swiss_roll_labels)),
+        Case("mixture", "ten Gaussians", "picture", NONE_FOUND, _labelled(recipes.mnist_2d_mixture_labels)),
+        Case("swiss-roll", "swiss roll", "picture", NONE_FOUND, _labelled(recipes.mnist_2d_swiss_roll_labels)),
     ),
     draw,
     "Percent, but the squared error, per pixel of values in 0 to 1. Told from the prior: accuracy of a classifier, 50 "

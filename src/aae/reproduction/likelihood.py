@@ -123,7 +123,7 @@ TABLE_1 = Experiment(
             "mnist",
             "AAE, 8-D Gaussian",
             "340 ± 2",
-            "377.5 ± 3.6 (an AAE, 5,000 epochs); 345 ± 1.94 (another)",
+            "377.5 ± 3.6 (1henrypage, 5,000 epochs); 345 ± 1.94 (a PaddlePaddle reproduction)",
             _likelihood,
         ),
     ),

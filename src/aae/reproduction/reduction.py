@@ -11,7 +11,19 @@ from aae.config import Config
 from aae.evaluation import data_of, rows_of
 from aae.figures import class_names
 from aae.reproduction.clustering import HELD_STILL, held_still, shortened
-from aae.reproduction.experiment import RECALLED, TEST_ONCE, Budget, Case, Experiment, Found, Measure, Picture
+from aae.reproduction.experiment import (
+    NEIGHBOURS,
+    NONE_FOUND,
+    RECALLED,
+    SPLIT,
+    TEST_ONCE,
+    Budget,
+    Case,
+    Experiment,
+    Found,
+    Measure,
+    Picture,
+)
 from aae.reproduction.pictures import error_curves
 
 
@@ -55,6 +67,8 @@ def draw(experiment: Experiment, found: Found, folder: Path) -> list[Picture]:
     return pictures
 
 
+_OURS = recipes.mnist_2d_reduction_100_moved()
+
 FIGURE_10 = Experiment(
     "Figure 10: dimension reduction of MNIST",
     (
@@ -68,7 +82,7 @@ FIGURE_10 = Experiment(
             "2d-1000-labels",
             "2-D, 1000 labels",
             "4.20 [1]",
-            "",
+            NONE_FOUND,
             recipes.mnist_2d_reduction_1000,
             recipes.mnist_2d_reduction_1000_moved,
         ),
@@ -76,7 +90,7 @@ FIGURE_10 = Experiment(
             "2d-100-labels",
             "2-D, 100 labels",
             "6.08 [1]",
-            "26.0 (a clone)",
+            "26.0 (1henrypage)",
             recipes.mnist_2d_reduction_100,
             recipes.mnist_2d_reduction_100_moved,
         ),
@@ -84,7 +98,7 @@ FIGURE_10 = Experiment(
             "2d-20-clusters",
             "2-D, 20 clusters",
             "13.8 [1]",
-            "",
+            "about 40 (musyoku, no labels)",
             recipes.mnist_2d_reduction_clusters,
             recipes.mnist_2d_reduction_clusters_moved,
         ),
@@ -92,7 +106,7 @@ FIGURE_10 = Experiment(
             "10d-100-labels",
             "10-D, 100 labels",
             "3.90 [1]",
-            "",
+            NONE_FOUND,
             recipes.mnist_10d_reduction_100,
             recipes.mnist_10d_reduction_100_moved,
         ),
@@ -109,10 +123,10 @@ FIGURE_10 = Experiment(
             "mnist-2d-reduction-100-moved and so on",
         ),
         "In the same phase classes and clusters are to be sure of each row and equally frequent (docs/classes.md). "
-        "Rows held still have discriminators of 256 units and steps of 250 rows; those without labels are not spoilt "
-        "otherwise.",
+        f"Rows held still have discriminators of {_OURS.model.discriminator[0]} units and steps of {_OURS.batch_size} "
+        "rows; those without labels are not spoilt otherwise.",
         "Clusters are labelled by the paper's rule: the validation row with the highest probability of a cluster "
         "labels all of it. With the quick budget, and in the row that is ours, their layers have 1,000 units, not "
-        f"3,000. 50,000 training and 10,000 validation rows. {TEST_ONCE}",
+        f"3,000. {SPLIT}. {NEIGHBOURS} {TEST_ONCE}",
     ),
 )

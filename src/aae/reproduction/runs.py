@@ -12,17 +12,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from aae.config import Config, to_dict
+import torch
+
+from aae.config import Config, replace, to_dict
 from aae.data import load
 from aae.errors import RunError
 from aae.evaluation import data_of, evaluate
+from aae.hardware import precision_of
 from aae.inference import Run
 from aae.reproduction.experiment import Budget, Case, Control, Experiment, Found, Numbers
 from aae.reproduction.page import page
 from aae.storage import make_folders, storing, write_atomic, write_json
 from aae.training import Listener, resume, train
 
-MEASURED, CONTROLS = "measured.json", "controls.json"
+MEASURED, CONTROLS, MACHINE = "measured.json", "controls.json", "machine.json"
 
 
 def run_all(
@@ -33,24 +36,31 @@ def run_all(
     budget: Budget,
     only: tuple[str, ...],
     listener: Callable[[str], Listener | None] | None,
+    directory: str | None,
 ) -> Path:
     """See `aae.reproduction.reproduce`, which finds the experiment by its name."""
     found: Found = {}
     for case in experiment.cases:
         asked = not only or case.key in only
-        for seed in range(seeds if asked else _trained(case, out, budget)):
+        finished = _trained(case, out, budget)
+        for seed in range(max(seeds, finished) if asked else finished):
             run_name = f"{case.key}-seed-{seed}"
             heard = listener(run_name) if listener else None
-            found.setdefault(case.key, []).append(_run(case.settings(seed, budget), out / run_name, heard))
+            config = replace(case.settings(seed, budget), {"data.directory": directory})
+            found.setdefault(case.key, []).append(_run(config, out / run_name, heard))
     values = {key: [_measured(run, experiment, budget) for run in runs] for key, runs in found.items()}
     with storing(out):
         make_folders(out)
         controls = _controls(experiment, next(iter(found.values()))[0], out, budget)
         pictures = experiment.draw(experiment, found, out)
-        settings = {key: to_dict(runs[0].config) for key, runs in found.items()}
+        settings = {
+            key: {f"seed {seed}": to_dict(run.config) | {"trained": _machine(run)} for seed, run in enumerate(runs)}
+            for key, runs in found.items()
+        }
         write_atomic(out / "configuration.json", (json.dumps(settings, indent=2) + "\n").encode())
         epochs = {key: len(runs[0].history) for key, runs in found.items()}
-        text = page(name, experiment, values, budget, epochs, controls, pictures)
+        machines = [_machine(run) for runs in found.values() for run in runs]
+        text = page(name, experiment, values, budget, epochs, controls, pictures, machines)
         write_atomic(out / "README.md", text.encode())
     return out / "README.md"
 
@@ -68,12 +78,25 @@ def _trained(case: Case, out: Path, budget: Budget) -> int:
 
 def _run(config: Config, path: Path, listener: Listener | None) -> Run:
     """The run in `path`: as it is if finished, resumed if begun, else trained."""
-    if not (path / "MANIFEST.json").exists():
-        return train(config, path, data=load(config.data), listener=listener)
-    run = resume(path, listener=listener)
-    if _deciding(run.config) != _deciding(config):
-        raise RunError(f"{path} was trained with other settings than this reproduction asks for; choose another --out")
+    if (path / "MANIFEST.json").exists():
+        begun = Run.load(path)
+        if _deciding(begun.config) != _deciding(config):  # before it trains on: it may be somebody's
+            raise RunError(
+                f"{path} was trained with other settings than this reproduction asks for; choose another --out"
+            )
+        if begun.finished:
+            return begun
+        run = resume(path, listener=listener)
+    else:
+        run = train(config, path, data=load(config.data), listener=listener)
+    arithmetic = {torch.bfloat16: "bf16", torch.float32: "fp32"}[precision_of(config.precision, run.device)]
+    write_json(path / MACHINE, {"device": run.device.type, "precision": arithmetic, "torch": torch.__version__})
     return run
+
+
+def _machine(run: Run) -> dict[str, str]:
+    """What the run was trained on: device, type of the products, version of PyTorch."""
+    return _read(run.path / MACHINE)
 
 
 def _deciding(config: Config) -> Config:
