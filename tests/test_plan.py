@@ -5,12 +5,14 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from conftest import tiny
 
-from aae import cli
+from aae import cli, hardware
 from aae.config import Config, from_dict, toml
-from aae.data import Dataset
+from aae.data import Dataset, arrays, load
 from aae.plan import duration, plan, size
 
 
@@ -28,7 +30,42 @@ def test_parameters_and_memory_are_those_of_the_model(digits: Dataset) -> None:
     assert moments <= found.optimizers <= moments + 4 * 100
     assert found.data == digits.x.nbytes
     assert found.seconds > 0
+    assert found.measuring > 0
+    averaged = found.parameters["encoder"] + found.parameters["decoder"]  # the discriminator is not used afterwards
+    assert plan(tiny(average=0.9), digits).weights == found.weights + 4 * averaged
     assert found.steps_per_epoch == len(digits.splits.train) // 128
+
+
+def test_rows_that_stay_in_their_file_take_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrays, "MAPPED_FROM", 1)
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((600, 6), dtype=np.float32))
+    config = tiny(data__source=str(tmp_path / "x.npy"))
+    assert plan(config, load(config.data)).data == 0
+
+
+def test_the_memory_of_a_step_is_what_steps_are_seen_to_take(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = iter((10_000_000, 12_000_000))
+    monkeypatch.setattr("aae.plan.memory_taken", lambda: next(seen))
+    found = plan(tiny(), digits)
+    assert found.step == 2_000_000 - found.gradients - found.optimizers
+    assert found.total == found.weights + found.data + 2_000_000
+    monkeypatch.setattr("aae.plan.memory_taken", lambda: None)
+    silent = plan(tiny(), digits)
+    assert silent.step is None
+    assert "for a step" not in " ".join(silent.lines())
+
+
+def test_a_container_has_no_more_threads_than_processors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "CPU_MAX", tmp_path / "cpu.max")
+    assert hardware.processors_allowed() is None
+    for written, allowed in (("max 100000", None), ("250000 100000", 3), ("50000 100000", 1)):
+        (tmp_path / "cpu.max").write_text(written + "\n")
+        assert hardware.processors_allowed() == allowed
+    with hardware.using_threads(3), hardware.using_threads(0):
+        assert torch.get_num_threads() == 1
+    assert hardware.memory_taken() is None or hardware.memory_taken() > 1_000_000  # type: ignore[operator]
+    monkeypatch.setattr(hardware, "STATUS", tmp_path / "none")
+    assert hardware.memory_taken() is None
 
 
 def test_a_dry_run_writes_nothing_and_prints_settings_that_train_the_same(

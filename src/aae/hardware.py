@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 
@@ -72,13 +75,40 @@ def float32_products(name: str, device: torch.device) -> Iterator[None]:
 
 @contextlib.contextmanager
 def using_threads(number: int) -> Iterator[None]:
-    """Run with this many processor threads, then put the number back; 0 leaves torch's own choice."""
+    """Run with this many processor threads, then put the number back.
+
+    0 is torch's own choice, but no more than a container may use: torch counts the processors of the whole machine.
+    """
     before = torch.get_num_threads()
-    torch.set_num_threads(number or before)
+    torch.set_num_threads(number or min(before, processors_allowed() or before))
     try:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+"""Where Linux says how much processor time the processes of a container share."""
+STATUS = Path("/proc/self/status")
+"""Where Linux says what memory this process has."""
+
+
+def processors_allowed() -> int | None:
+    """How many processors' time a container has at most, rounded up; None without a limit."""
+    try:
+        most, period = CPU_MAX.read_text(encoding="ascii").split()
+        return math.ceil(int(most) / int(period))
+    except (OSError, ValueError, ZeroDivisionError):  # no such file, or "max": no limit
+        return None
+
+
+def memory_taken() -> int | None:
+    """Bytes of memory that are this process's own, files that it has mapped left out; None where nothing tells."""
+    try:
+        found = re.search(r"^RssAnon:\s+(\d+) kB", STATUS.read_text(encoding="ascii"), re.MULTILINE)
+    except OSError:
+        return None
+    return None if found is None else 1024 * int(found[1])
 
 
 def keep_freed_memory() -> None:

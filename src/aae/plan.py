@@ -12,7 +12,7 @@ from aae.capture import stepper
 from aae.config import Config
 from aae.data import Dataset
 from aae.game import Game
-from aae.hardware import device_of, float32_products, keep_freed_memory, precision_of, using_threads
+from aae.hardware import device_of, float32_products, keep_freed_memory, memory_taken, precision_of, using_threads
 from aae.pace import sized
 from aae.plugins import begun
 
@@ -22,8 +22,9 @@ SECONDS, STEPS = 3.0, 50
 
 @dataclass(frozen=True)
 class Plan:
-    """parameters: by network. Bytes of what stays in memory all the time, of the data among it, and of what one step
-    takes beside that (None where the device does not tell). seconds: of an epoch, by the median of a few steps."""
+    """parameters: by network. Bytes of what stays in memory all the time, the running average with the weights, of the
+    data among it, and of what one step takes beside that (None where the system does not tell). seconds: of an epoch's
+    steps, by the median of a few; measuring: of what is measured on held-out rows after each epoch."""
 
     parameters: dict[str, int]
     weights: int
@@ -34,6 +35,7 @@ class Plan:
     steps_per_epoch: int
     epochs: int
     seconds: float
+    measuring: float
     device: str
     precision: str
 
@@ -46,12 +48,14 @@ class Plan:
         """For people, a subject a line."""
         networks = ", ".join(f"{name} {count:,}" for name, count in self.parameters.items())
         beside = "" if self.step is None else f", {size(self.step)} for a step"
+        epoch = self.seconds + self.measuring
         return [
             f"parameters: {sum(self.parameters.values()):,} ({networks})",
             f"memory: {size(self.total)} ({size(self.weights)} weights, {size(self.gradients)} gradients, "
             f"{size(self.optimizers)} optimizers, {size(self.data)} data{beside})",
-            f"time: about {duration(self.seconds)} for an epoch of {self.steps_per_epoch:,} steps, "
-            f"{duration(self.seconds * self.epochs)} for {self.epochs} epochs, on {self.device} in {self.precision}",
+            f"time: about {duration(epoch)} for an epoch of {self.steps_per_epoch:,} steps "
+            f"({duration(self.measuring)} of it to measure held-out rows), {duration(epoch * self.epochs)} for "
+            f"{self.epochs} epochs, on {self.device} in {self.precision}",
         ]
 
 
@@ -69,7 +73,9 @@ def plan(config: Config, data: Dataset, processes: int = 1) -> Plan:
     with using_threads(config.threads), float32_products(config.precision, device):
         keep_freed_memory()
         game = Game.new(config, data, device)
-        seconds, most = _tried(game, precision)
+        resident = game.feed.resident
+        seconds, taken = _tried(game, precision)
+        measuring = _measuring(game, precision)
     weights = sum(p.nbytes for p in game.model.parameters())
     optimizers = sum(
         value.nbytes
@@ -79,27 +85,35 @@ def plan(config: Config, data: Dataset, processes: int = 1) -> Plan:
         if isinstance(value, torch.Tensor)
     )
     optimizers //= processes if config.shard_optimizers else 1
-    held = 2 * weights + optimizers + game.feed.resident.nbytes
+    stays_in_its_file = data.file is not None and resident is data.x
+    averaged = 0 if game.average is None else sum(value.nbytes for value in game.average.weights.values())
     return Plan(
         parameters={name: _count(module) for name, module in game.model.named_children() if _count(module)},
-        weights=weights,
+        weights=weights + averaged,
         gradients=weights,
         optimizers=optimizers,
-        data=game.feed.resident.nbytes,
-        step=None if most is None else max(0, most - held),
+        data=0 if stays_in_its_file else resident.nbytes,
+        step=None if taken is None else max(0, taken - weights - optimizers),
         steps_per_epoch=game.steps_per_epoch,
         epochs=config.epochs,
         seconds=seconds * game.steps_per_epoch,
+        measuring=measuring,
         device=str(device),
         precision={torch.bfloat16: "bf16", torch.float32: "fp32"}[precision],
     )
 
 
 def _tried(game: Game, precision: torch.dtype) -> tuple[float, int | None]:
-    """Seconds of a step, and the most memory that was taken meanwhile where the device tells."""
+    """Seconds of a step, and the bytes that steps have taken, gradients and optimizers among them, where that is told.
+
+    What a step frees is kept for the next one, by PyTorch on a GPU and by `keep_freed_memory` on a processor.
+    """
     cuda = game.device.type == "cuda"
-    if cuda:
-        torch.cuda.reset_peak_memory_stats(game.device)
+
+    def taken() -> int | None:
+        return torch.cuda.memory_reserved(game.device) if cuda else memory_taken()
+
+    before = taken()
     order, times, begun = game.feed.order(0), list[float](), time.perf_counter()
     take = stepper(game, precision)
     size = game.config.batch_size
@@ -111,7 +125,16 @@ def _tried(game: Game, precision: torch.dtype) -> tuple[float, int | None]:
         times.append(time.perf_counter() - start)
         if time.perf_counter() - begun > SECONDS:
             break
-    return median(times[len(times) // 4 :]), torch.cuda.max_memory_allocated(game.device) if cuda else None
+    after = taken()
+    return median(times[len(times) // 4 :]), None if before is None or after is None else after - before
+
+
+def _measuring(game: Game, precision: torch.dtype) -> float:
+    """Seconds of what follows an epoch; the first time makes what all later ones use."""
+    game.measure(1, precision)
+    start = time.perf_counter()
+    game.measure(1, precision)
+    return time.perf_counter() - start
 
 
 def _count(module: torch.nn.Module) -> int:

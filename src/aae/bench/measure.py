@@ -11,6 +11,7 @@ import torch
 
 from aae.bench.cases import Case
 from aae.bench.plain import Steps
+from aae.capture import WARM_UP
 from aae.hardware import keep_freed_memory
 
 SECONDS = 0.7
@@ -65,6 +66,7 @@ def _timed(steps: Steps, n: int, device: torch.device) -> float:
 
 
 def _count(steps: Steps, device: torch.device) -> int:
-    """How many steps fill a round, after a few to warm up."""
-    _timed(steps, 3, device)
-    return max(3, min(90, round(SECONDS / (_timed(steps, 3, device) / 3))))
+    """How many steps fill a round, after as many to warm up as a recording of the step takes."""
+    _timed(steps, 3 if device.type == "cpu" else 2 * WARM_UP, device)
+    most = 90 if device.type == "cpu" else 5000
+    return max(3, min(most, round(SECONDS / (_timed(steps, 3, device) / 3))))
