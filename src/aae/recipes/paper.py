@@ -8,13 +8,14 @@ from aae.config import Config, Corruption, Data, Model, Optimizer, Optimizers, P
 
 
 def mnist_8d_gaussian() -> Config:
-    """MNIST on an 8-D Gaussian prior of deviation 5, the paper's recipe for its likelihood table (section 3)."""
-    return _paper(
-        "mnist-8d-gaussian",
-        5000,
-        Model(latent=8, output="sigmoid", init="normal", init_std=0.01),
-        Prior("gaussian", 5.0),
-    )
+    """MNIST on an 8-D Gaussian prior of deviation 5, the paper's recipe for its likelihood table (section 3).
+
+    The rates are divided by 10 again after 1,000 epochs. Where the paper names a Euclidean cost for this experiment
+    and half of it for the others, half is taken here too.
+    """
+    model = Model(latent=8, output="sigmoid", init="normal", init_std=0.01)
+    config = _paper("mnist-8d-gaussian", 5000, model, Prior("gaussian", 5.0))
+    return dataclasses.replace(config, schedule_epochs=(50, 1000))
 
 
 def mnist_style() -> Config:
