@@ -228,11 +228,25 @@ def test_the_legend_hides_and_the_manifold_shows(page: Any) -> None:
     for name in ("show-manifold", "show-cells", "show-prior"):
         page.find_element("id", name).click()
     wait(page, "return aaeExplorer.tiles.length > 50")
+    outside = page.execute_script(
+        "return aaeExplorer.tiles.map((t) => [t.x + t.step / 2, t.y - t.step / 2, t.outside])"
+    )
+    assert all((max(abs(x), abs(y)) > 2) == faded for x, y, faded in outside), "the prior is uniform on (-2, 2)^2"
+    assert len({faded for *_, faded in outside}) == 2
     assert "cells" in page.find_element("id", "cells").text
     for tab in ("training", "figures", "settings", "explore"):
         page.find_element("id", f"tab-{tab}").click()
         assert page.find_element("id", tab).is_displayed()
     assert page.execute_script("return document.querySelectorAll('#curves path').length") > 0
+
+
+def test_a_curve_within_another_cuts_a_hole(browser: Any) -> None:
+    browser.get("data:text/html,<title>plane</title>")
+    plane = (Path(aae.__file__).parent / "explorer/front/plane.js").read_text()
+    square = "(r) => [[-r, -r], [r, -r], [r, r], [-r, r], [-r, -r]]"
+    ring = f"[({square})(2), ({square})(1), ({square})(0.2)]"
+    found = browser.execute_script(f"{plane}; return [0, 0.5, 1.5, 3].map((x) => insideAll(x, 0.1, {ring}))")
+    assert found == [True, False, True, False]
 
 
 @pytest.mark.parametrize("name", BODIES)

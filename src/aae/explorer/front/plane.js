@@ -179,6 +179,11 @@ function inside(x, y, polygon) {
   return found;
 }
 
+/** Whether (x, y) lies inside what closed curves enclose together: a curve within another cuts a hole. */
+function insideAll(x, y, curves) {
+  return curves.reduce((found, curve) => found !== inside(x, y, curve), false);
+}
+
 /** `count` points at equal distances along the polyline [[x, y], ...]. */
 function along(line, count) {
   const lengths = [0];

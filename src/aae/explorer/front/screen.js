@@ -87,11 +87,13 @@ class Screen {
     places.forEach(([x, y], k) => codes.set(this.at(x, y), k * this.latent));
     const found = await this.source.decode(codes, this.label, () => this.tiling.next === null);
     if (this.tiling.next !== null) return;
+    const outline = this.outline();
     this.tiles = places.map(([x, y], k) => {
+      const outside = outline.length > 0 && !insideAll(x, y, outline);
       const canvas = document.createElement("canvas");
       [canvas.height, canvas.width] = this.meta.shape.slice(-2);
       paint(canvas, rowOf(found, k, this.meta.features), this.meta);
-      return { canvas, x: x - step / 2, y: y + step / 2, step };
+      return { canvas, x: x - step / 2, y: y + step / 2, step, outside };
     });
     this.redraw();
   }
@@ -99,8 +101,9 @@ class Screen {
   drawTiles() {
     const { plot, view } = this;
     plot.imageSmoothingEnabled = false;
-    plot.globalAlpha = 0.42;  // a background: the points on it must stay readable
-    for (const { canvas, x, y, step } of this.tiles) {
+    for (const { canvas, x, y, step, outside } of this.tiles) {
+      // A background: the points on it must stay readable. What no sample of the prior decodes to is fainter still.
+      plot.globalAlpha = outside ? 0.12 : 0.42;
       const [px, py] = view.toScreen(x, y), size = step * view.scale;
       if (px > -size && py > -size && px < view.width && py < view.height) plot.drawImage(canvas, px, py, size - 1, size - 1);
     }
