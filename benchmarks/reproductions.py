@@ -20,7 +20,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from aae.reproduction import EXPERIMENTS
+from aae.reproduction import EXPERIMENTS, Budget
 from aae.reproduction.page import page
 from aae.storage import write_atomic
 
@@ -103,12 +103,19 @@ class Section:
 def merged(before: str, after: str) -> str:
     """The section `after`, and from the one before it the rows that it has no run of, their pictures and commands.
 
-    What the paper and others report stands in both, and is taken from `after`.
+    What the paper and others report stands in both, and is taken from `after`. SystemExit rather than a row lost or
+    described as it was not made.
     """
     old, new = Section.of(before), Section.of(after)
-    if old.table[0] != new.table[0]:
-        return after
     seeds, known = new.table[0].index("seeds"), {row[0]: row for row in old.table}
+    lost = [
+        row[0] for row in old.table[1:] if row[0] not in {row[0] for row in new.table} and row[seeds] not in ("", "0")
+    ]
+    if old.table[0] != new.table[0] or lost:
+        what = f"has no row {lost[0]}" if lost else "has other columns"
+        raise SystemExit(
+            f"{new.head.strip('# ')} {what} now: put that right in docs/reproduction.md by hand, or run it again"
+        )
     kept = []
     for i, row in enumerate(new.table):
         there = known.get(row[0], row)
@@ -119,28 +126,35 @@ def merged(before: str, after: str) -> str:
         new.table += [row for row in old.table if row[seeds] == ""]  # controls
     if not kept:
         return str(new)
+    if _budget(before) != _budget(after):
+        raise SystemExit(f"{new.head.strip('# ')}: the page has rows of another budget; run all rows with one of them")
     if any("±" in row[2] for row in new.table):
-        new.words = new.words.replace("Ours: one seed each, seed 0.", "Ours: mean and standard deviation over seeds.")
+        new.words = new.words.replace("Ours: one seed each, seed 0.", SPREAD)
     drawn = [picture.split("](")[1].split(")")[0] for picture in new.pictures]
     new.pictures += [picture for picture in old.pictures if not any(f"({file})" in picture for file in drawn)]
     keys = {case.name: case.key for case in EXPERIMENTS[_name(after)].cases}
-    commands = dict.fromkeys(re.findall(r"`aae reproduce [^`]*`", " ".join(old.made)))
-    of_kept = [
-        command
-        for command in commands
-        if command not in new.made[0]
-        and ("--only" not in command or any(re.search(rf" {keys[name]}[ `]", command) for name in kept))
-    ]
-    new.made.append(f"Made before, by {', then '.join(of_kept)}: {', '.join(kept)}.")
+    commands = re.findall(r"`aae reproduce [^`]*`", " ".join(old.made))  # the latest first
+    of_kept: dict[str, list[str]] = {}
+    for name in kept:
+        made = next(one for one in commands if "--only" not in one or re.search(rf" {keys[name]}[ `]", one))
+        of_kept.setdefault(made, []).append(name)
+    new.made += [f"Made before, by {command}: {', '.join(names)}." for command, names in of_kept.items()]
     return str(new)
 
 
 def renewed(name: str, before: str) -> str:
     """The section with the words that the program has now, and the numbers and pictures that it had."""
-    words = "#" + page(name, EXPERIMENTS[name], {}, "quick", {})
+    words = "#" + page(name, EXPERIMENTS[name], {}, _budget(before), {})
     found = Section.of(merged(before, words))
     found.made = Section.of(before).made
     return str(found)
+
+
+SPREAD = "Ours: mean and standard deviation over seeds, from 0 on."
+
+
+def _budget(text: str) -> Budget:
+    return "full" if "--budget full" in text else "quick"
 
 
 def _name(text: str) -> str:

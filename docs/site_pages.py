@@ -52,7 +52,7 @@ API = {
     ],
     "Data": ["aae.data"],
     "scikit-learn": ["aae.estimators"],
-    "Priors": ["aae.priors.base", "aae.priors.build"],
+    "Priors": ["aae.priors.base", "aae.priors.asked", "aae.priors.kinds"],
     "Models": ["aae.phases", "aae.networks", "aae.objectives", "aae.plugins"],
     "Search": ["aae.tuning.run", "aae.tuning.results", "aae.tuning.space"],
     "Measures and figures": ["aae.metrics", "aae.plots"],

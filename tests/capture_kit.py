@@ -6,13 +6,16 @@ import traceback
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from aae.data import Dataset
 from aae.priors import Prior
 
-LOOKS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "lift_fresh")
+LOOKS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "lift_fresh", "aten.equal", "cholesky_ex")
+LOOKS += ("repeat_interleave.Tensor", "linalg_eigh", "linalg_svd")
 """Operations after which the host knows a value or a size, or that bring one from it."""
 CPU_ONLY = ("one_hot(", "int(y.min())")
 """Lines that check their arguments on a processor alone."""
@@ -33,7 +36,9 @@ class HostWatch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         read = [x for x in tree_leaves((args, kwargs or {})) if isinstance(x, Tensor)]
-        if any(look in str(func) for look in LOOKS) or any(x.numel() and _place(x) not in self.known for x in read):
+        chosen = "aten.index" in str(func) and any(x.dtype == torch.bool for x in read[1:])  # as many as are true
+        looks = chosen or any(look in str(func) for look in LOOKS)
+        if looks or any(x.numel() and _place(x) not in self.known for x in read):
             self._note(str(func))
         made = func(*args, **(kwargs or {}))
         self._take(x for x in tree_leaves(made) if isinstance(x, Tensor))
@@ -58,7 +63,8 @@ def _place(x: Tensor) -> int:
 def standing(thing: Any) -> list[Tensor]:
     """Every tensor that an object of this package or of PyTorch holds, however deep, with gradients.
 
-    Of a prior only what it has brought to a device: the rest lies with the host.
+    Of a prior only what it has brought to a device, and nothing of the data, whose rows a feed keeps where they are
+    used: the rest lies with the host.
     """
     found: list[Tensor] = []
     seen: set[int] = set()
@@ -74,6 +80,8 @@ def standing(thing: Any) -> list[Tensor]:
             todo += one.values()
         elif isinstance(one, (list, tuple, set)):
             todo += one
+        elif isinstance(one, Dataset):
+            continue
         elif isinstance(one, Prior):
             todo += [v for k, v in vars(one).items() if k == "_copies" or not isinstance(v, Tensor)]
         elif type(one).__module__.partition(".")[0] in ("aae", "torch") and hasattr(one, "__dict__"):

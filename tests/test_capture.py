@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from capture_kit import HostWatch, standing
@@ -11,8 +13,10 @@ from conftest import tiny
 
 from aae.capture import WARM_UP, Body, Recorded, stepper
 from aae.config import Config, replace
-from aae.data import Dataset
+from aae.data import Dataset, load
 from aae.game import Game
+from aae.hardware import device_of
+from aae.phases import Batch
 
 CPU = torch.device("cpu")
 JOINT = tiny(
@@ -48,10 +52,10 @@ def test_recorded_steps_train_as_plain_ones_do(name: str, digits: Dataset) -> No
     """Rows, progress, learning rates and noise reach a recording through what stays in place."""
     plain, recorded = games(CONFIGS[name], digits)
     take = Recorded(recorded, torch.float32, again)
-    train(stepper(plain, torch.float32), plain, 11)
-    train(take, recorded, 11)
-    assert set(take.replays) == ({False, True} if name == "balanced" else {False}), "the eleventh step measures"
-    assert recorded.step == plain.step == 11
+    train(stepper(plain, torch.float32), plain, 21)
+    train(take, recorded, 21)
+    assert set(take.replays) == ({False, True} if name == "balanced" else {False}), "every tenth step measures"
+    assert recorded.step == plain.step == 21
     for name, value in plain.model.state_dict().items():
         torch.testing.assert_close(recorded.model.state_dict()[name], value, rtol=1e-5, atol=1e-6)
     for name, value in plain.sums.items():
@@ -94,6 +98,23 @@ def test_the_host_neither_looks_at_a_step_nor_brings_it_anything(name: str, digi
     assert watch.found == []
 
 
+def test_a_step_on_a_table_with_gaps_and_conditions_is_left_alone_too(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    lines = ["age,town,size,colour"]
+    for row in range(400):
+        age = "" if row % 7 == 0 else f"{random.normal():.3f}"
+        lines.append(f"{age},{'AB'[row % 2]},{random.random():.3f},{('red', '', 'blue')[row % 3]}")
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    told = {"data__source": str(tmp_path / "t.csv"), "data__condition": ("town",), "data__hide": 0.2}
+    config = tiny(model__kind="supervised", batch_size=32, **told)
+    game = Game.new(config, load(config.data), CPU)
+    take = Recorded(game, torch.float32, again)
+    train(take, game, WARM_UP + 2)
+    with HostWatch(standing(take)) as watch:
+        take._body()
+    assert watch.found == []
+
+
 def test_a_look_and_a_tensor_from_the_host_are_seen() -> None:
     here, there = torch.ones(3), torch.zeros(3)
     with HostWatch([here]) as watch:
@@ -102,10 +123,14 @@ def test_a_look_and_a_tensor_from_the_host_are_seen() -> None:
         here * there
         bool(sum_ > 2)
         torch.tensor([1.0, 2.0])
+        here[here > 0]
+        torch.equal(here, here)
     assert [found.partition(".default")[0] for found in watch.found] == [
         "aten.mul.Tensor",
         "aten._local_scalar_dense",
         "aten.lift_fresh",
+        "aten.index.Tensor",
+        "aten.equal",
     ]
 
 
@@ -162,12 +187,34 @@ def test_a_step_before_the_recording_is_plain(digits: Dataset) -> None:
 @pytest.mark.parametrize("name", WATCHED)
 def test_cuda_graphs_train_as_the_plain_step_does(name: str, digits: Dataset) -> None:
     config = replace(WATCHED[name], {"precision": "fp32"})
-    device = torch.device("cuda")
+    device = device_of("cuda")  # with its number, as training has it
     graphs, plain = Game.new(config, digits, device), Game.new(replace(config, {"cuda_graphs": False}), digits, device)
     take = stepper(graphs, torch.float32)
-    train(take, graphs, 9)
-    train(stepper(plain, torch.float32), plain, 9)
+    train(take, graphs, 21)
+    train(stepper(plain, torch.float32), plain, 21)
     assert isinstance(take, Recorded)
-    assert take.replays
+    assert set(take.replays) == ({False, True} if name == "balanced" else {False})
+    for a, b in zip(graphs.model.parameters(), plain.model.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_a_step_that_looks_at_a_result_is_not_recorded_and_goes_on(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = device_of("cuda")
+    graphs, plain = (Game.new(tiny(precision="fp32"), digits, device) for _ in range(2))
+    run = Game.run
+
+    def looking(game: Game, batch: Batch, precision: torch.dtype) -> None:
+        run(game, batch, precision)
+        batch.x.sum().item()
+
+    monkeypatch.setattr(Game, "run", looking)
+    take = stepper(graphs, torch.float32)
+    with pytest.warns(UserWarning, match="training without CUDA graphs"):
+        train(take, graphs, 9)
+    for i in range(9):
+        plain.take_step(plain.feed.order(0)[i * 128 : (i + 1) * 128], torch.float32)
     for a, b in zip(graphs.model.parameters(), plain.model.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)

@@ -6,6 +6,7 @@ of those the commands and options are checked, not run. Names that a page takes 
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import sys
@@ -118,6 +119,12 @@ def site() -> ModuleType:
     finally:
         sys.path.remove(str(ROOT / "docs"))
     return site_pages
+
+
+def test_every_module_of_the_reference_is_there(site: ModuleType) -> None:
+    for name in (name for names in site.API.values() for name in names):
+        assert importlib.util.find_spec(name) is not None, name
+        assert isinstance(importlib.import_module(name), ModuleType)
 
 
 @pytest.mark.slow

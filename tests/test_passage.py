@@ -31,6 +31,7 @@ def test_each_cell_of_the_manifold_is_decoded_from_the_code_of_its_row_and_colum
             code = np.array([[values[0][column], values[1][4 - row]]])  # the highest second coordinate is on top
             assert np.array_equal(rows[row, column], trained.decode(code)[0])
             assert np.allclose(trained.grid(5)[row, column], code)
+    assert torch.from_numpy(trained.grid(5)).shape == (5, 5, 2)
 
 
 def test_a_manifold_of_one_dimension_is_one_row(line: aae.Run) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from aae import priors
 from aae.config import Prior as Settings
@@ -137,6 +138,22 @@ def test_a_second_draw_takes_nothing_from_the_host(name: str, labelled: bool) ->
     with HostWatch([*standing(one), *([] if y is None else [y])]) as watch:
         one.sample(20, y, generator)
     assert watch.found == []
+
+
+def test_a_copy_made_without_gradients_serves_one_with_them() -> None:
+    one = prior("gaussian", covariance=tuple(COVARIANCE.ravel()))
+    with torch.inference_mode():
+        one.log_prob(torch.zeros(3, 2))
+    z = torch.zeros(3, 2, requires_grad=True)
+    one.log_prob(z).sum().backward()
+    assert z.grad is not None
+
+
+def test_a_copy_that_stands_for_a_tensor_is_not_kept() -> None:
+    one = prior("mixture")
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        one.log_prob(torch.zeros(3, 2))
+    assert type(one.log_prob(torch.zeros(3, 2))) is Tensor
 
 
 def test_without_a_generator_torchs_own_decides() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -98,6 +99,17 @@ def test_an_unfinished_run_of_other_settings_is_left_where_it_stopped(tmp_path: 
     with pytest.raises(RunError, match="other settings"):
         reproduce("toy", tmp_path, seeds=1, only=("a",))
     assert {p.name: p.read_bytes() for p in (tmp_path / "a-seed-0").iterdir() if p.is_file()} == before
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_run_killed_before_it_was_first_saved_is_begun_again(tmp_path: Path) -> None:
+    whole = reproduce("toy", tmp_path / "whole", seeds=1, only=("a",)).read_text()
+    killed = tmp_path / "cut" / "a-seed-0"
+    shutil.copytree(tmp_path / "whole" / "a-seed-0", killed)
+    for name in ("checkpoints", "weights.safetensors", "history.csv", "metrics.json", "machine.json"):
+        path = killed / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    assert reproduce("toy", tmp_path / "cut", seeds=1, only=("a",)).read_text() == whole
 
 
 @pytest.mark.usefixtures("toy")
@@ -335,14 +347,23 @@ def test_the_command_takes_every_experiment_and_refuses_what_it_lacks(
     assert not (tmp_path / "out").exists()
 
 
-def made_from(tmp_path: Path, *folders: Path) -> str:
+def put_together(tmp_path: Path, *given: object) -> subprocess.CompletedProcess[str]:
     script = Path(__file__).parents[1] / "benchmarks" / "reproductions.py"
-    out = tmp_path / "docs" / "reproduction.md"
-    out.parent.mkdir(exist_ok=True)
-    command = [sys.executable, str(script), *map(str, folders), "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    (tmp_path / "docs").mkdir(exist_ok=True)
+    command = [sys.executable, str(script), *map(str, given), "--out", str(tmp_path / "docs" / "reproduction.md")]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def made_from(tmp_path: Path, *given: object) -> str:
+    done = put_together(tmp_path, *given)
     assert done.returncode == 0, done.stderr
-    return out.read_text(encoding="utf-8")
+    return (tmp_path / "docs" / "reproduction.md").read_text(encoding="utf-8")
+
+
+def refused(tmp_path: Path, *given: object) -> str:
+    done = put_together(tmp_path, *given)
+    assert done.returncode != 0
+    return done.stderr
 
 
 def test_the_page_of_the_documentation_is_made_from_the_folders(tmp_path: Path) -> None:
@@ -390,3 +411,14 @@ def test_rows_that_a_folder_has_no_run_of_stay_in_the_documentation(tmp_path: Pa
     assert "curves of the third" in made
     assert all(f"--only {key}`" in made for key in ("100-labels", "1000-labels all-labels", "all-labels"))
     assert made_from(tmp_path, tmp_path / "third") == made
+    renewed = made_from(tmp_path, "--renew")
+    assert renewed.replace(" best", "").split() == made.replace(" best", "").split(), "there are no other words by now"
+    text = (tmp_path / "first" / "README.md").read_text()
+    for changed, said in (
+        (text.replace("--budget quick", "--budget full"), "rows of another budget"),
+        (text.replace("1000 labels |", "a thousand labels |"), "has no row 1000 labels now"),
+        (text.replace("| epochs |", "| hours |"), "has other columns now"),
+    ):
+        (tmp_path / "first" / "README.md").write_text(changed)
+        assert said in refused(tmp_path, tmp_path / "first")
+        assert (tmp_path / "docs" / "reproduction.md").read_text() == renewed

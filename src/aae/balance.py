@@ -37,7 +37,7 @@ class Balance(nn.Module):
 
         Several processes measure over the rows of all.
         """
-        if self.due(batch.step):
+        if self.due(int(self.steps) if batch.step is None else batch.step):
             with gradients_for([]):  # no weight's gradient is wanted here
                 pulls = [torch.autograd.grad(loss, codes, retain_graph=True)[0] for loss in (reconstruction, generator)]
             now = torch.stack([wide(pull).norm() for pull in pulls])

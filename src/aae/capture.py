@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -34,7 +34,7 @@ def stepper(game: Game, precision: torch.dtype) -> Callable[[Tensor], None]:
     recordable = game.device.type == "cuda" and game.feed.resident.device == game.device
     alone = game.group is None  # an exchange between processes is no part of a graph
     if recordable and game.config.cuda_graphs and alone:
-        return Recorded(game, precision, _cuda_graph)
+        return Recorded(game, precision, CudaGraphs(game.device))
     return lambda rows: game.take_step(rows, precision)
 
 
@@ -146,22 +146,32 @@ def generators_of(game: Game) -> list[torch.Generator]:
     return [game.generator, torch.cuda.default_generators[game.device.index]]
 
 
-def _cuda_graph(body: Body, generator: torch.Generator) -> Body:
-    """Record on a stream of its own, on the device where the step is, whatever other threads do meanwhile.
+class CudaGraphs:
+    """Recordings of one game: on one stream, in one pool of memory, since they never run at the same time."""
 
-    RuntimeError, with the body's own reason, for a body that cannot be recorded; stream and generators are then as
-    they were, so that plain steps go on.
-    """
-    device, graph = generator.device, torch.cuda.CUDAGraph()
-    graph.register_generator_state(generator)
-    stream = torch.cuda.Stream(device)
-    with torch.cuda.device(device), torch.cuda.stream(stream):
-        try:
-            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-                body()
-        except RuntimeError as error:
-            # A recording that ends in the middle leaves generators that wait for it: they go on from a fresh state.
-            for each in (generator, torch.cuda.default_generators[device.index]):
-                each.graphsafe_set_state(each.clone_state())
-            raise RuntimeError(str(error.__context__ or error)) from error  # the end only says that something failed
-    return graph.replay
+    failed: ClassVar[list[torch.cuda.CUDAGraph]] = []
+    """Recordings that ended in the middle: what PyTorch still holds of one must not be freed."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.stream, self.pool = device, torch.cuda.Stream(device), torch.cuda.graph_pool_handle()
+
+    def __call__(self, body: Body, generator: torch.Generator) -> Body:
+        """A replay of the body, whatever other threads do meanwhile.
+
+        RuntimeError, with the body's own reason, for one that cannot be recorded. Stream and generators are then as
+        they were, so that plain steps go on; memory that the recording took is not given back.
+        """
+        graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(generator)
+        recording = torch.cuda.graph(graph, self.pool, self.stream, capture_error_mode="thread_local")
+        with torch.cuda.device(self.device), torch.cuda.stream(self.stream):
+            try:
+                with recording:
+                    body()
+            except RuntimeError as error:
+                self.failed.append(graph)
+                # Generators wait for the recording's end: they go on from a fresh state.
+                for each in (generator, torch.cuda.default_generators[self.device.index]):
+                    each.graphsafe_set_state(each.clone_state())
+                raise RuntimeError(str(error.__context__ or error)) from error  # the end only says that it failed
+        return graph.replay

@@ -83,8 +83,8 @@ class Feed:
         if self.data.x.nbytes >= free // 2:  # the other half is for the networks and what a step needs
             warnings.warn(
                 f"the rows take {self.data.x.nbytes / 1e9:.1f} GB, and {free / 1e9:.1f} GB of the GPU are free: each "
-                "step brings its own, and steps are not recorded, which is slower",
-                stacklevel=2,
+                "step brings its own, without CUDA graphs, which is slower",
+                stacklevel=1,
             )
             return self.data.x
         held = torch.empty_like(self.data.x, device=self.device)

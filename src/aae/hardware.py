@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import math
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,7 +60,8 @@ def precision_of(name: str, device: torch.device) -> torch.dtype:
 def float32_products(name: str, device: torch.device) -> Iterator[None]:
     """On a CUDA GPU: float32 products in TF32 under `precision = tf32`, else exact; then as they were before.
 
-    PyTorch's own default is exact products and TF32 convolutions, which `fp32` should not mean.
+    PyTorch's own default is exact products and TF32 convolutions, which `fp32` should not mean. The switch is the
+    process's: two threads that want different products at once take turns at each other's.
     """
     if device.type != "cuda":
         yield
@@ -77,10 +79,12 @@ def float32_products(name: str, device: torch.device) -> Iterator[None]:
 def using_threads(number: int) -> Iterator[None]:
     """Run with this many processor threads, then put the number back.
 
-    0 is torch's own choice, but no more than a container may use: torch counts the processors of the whole machine.
+    0 is what OMP_NUM_THREADS says, else torch's own choice, but no more than a container may use: torch counts the
+    processors of the whole machine.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(number or min(before, processors_allowed() or before))
+    allowed = before if "OMP_NUM_THREADS" in os.environ else processors_allowed() or before
+    torch.set_num_threads(number or min(before, allowed))
     try:
         yield
     finally:
@@ -94,7 +98,7 @@ STATUS = Path("/proc/self/status")
 
 
 def processors_allowed() -> int | None:
-    """How many processors' time a container has at most, rounded up; None without a limit."""
+    """How many processors' time a container of Linux has at most, rounded up; None without a limit (cgroup v2)."""
     try:
         most, period = CPU_MAX.read_text(encoding="ascii").split()
         return math.ceil(int(most) / int(period))
@@ -109,6 +113,12 @@ def memory_taken() -> int | None:
     except OSError:
         return None
     return None if found is None else 1024 * int(found[1])
+
+
+def give_back_freed_memory() -> None:
+    """Give the system what was freed and kept, so that what is taken from now on is seen by `memory_taken`."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def keep_freed_memory() -> None:

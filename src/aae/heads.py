@@ -29,6 +29,16 @@ class Heads:
         self.booleans = [first[i] for i in self.places.booleans]
         self.groups = {i: slice(first[i], first[i] + self.columns[i].width) for i in self.places.categories}
 
+        self._indices: dict[tuple[tuple[int, ...], str], Tensor] = {}
+
+    def _index(self, places: Sequence[int], device: torch.device) -> Tensor:
+        """Numbers of columns on a device, brought there once: a recorded step takes nothing from the host."""
+        key = tuple(places), str(device)
+        if key not in self._indices:
+            with torch.inference_mode(False):
+                self._indices[key] = torch.tensor(key[0], device=device)
+        return self._indices[key]
+
     def mean(self, output: Tensor) -> Tensor:
         """Decoded features [batch, features]: means, probabilities of truth and of each category; flags are 0."""
         output = output if output.dtype == torch.float64 else output.float()
@@ -48,21 +58,25 @@ class Heads:
         """
         output = output if output.dtype == torch.float64 else output.float()
         found = output.new_empty(len(output), len(self.columns))
+
+        def at(places: Sequence[int]) -> Tensor:
+            return self._index(places, output.device)
+
         if self.numbers:
-            error = output[:, self.numbers] - target[:, self.numbers]
+            error = output[:, at(self.numbers)] - target[:, at(self.numbers)]
             if log_std is not None:
                 s = log_std.clamp(*LOG_STD)
                 cost = 0.5 * (error * torch.exp(-s)).square() + s + 0.5 * math.log(2 * math.pi)
             else:
                 cost = error.abs() if loss == "l1" else error.square()
-            found[:, list(self.places.numbers)] = cost
+            found[:, at(self.places.numbers)] = cost
         if self.booleans:
-            logits, truth = output[:, self.booleans], target[:, self.booleans]
-            found[:, list(self.places.booleans)] = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+            logits, truth = output[:, at(self.booleans)], target[:, at(self.booleans)]
+            found[:, at(self.places.booleans)] = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
         for i, group in self.groups.items():
             found[:, i] = -(target[:, group] * output[:, group].log_softmax(1)).sum(1)
         return found
 
     def known(self, known: Tensor | None) -> Tensor | None:
         """Of each feature -> of each column, [batch, columns]."""
-        return None if known is None else known[:, list(self.places.first)]
+        return None if known is None else known[:, self._index(self.places.first, known.device)]

@@ -355,7 +355,7 @@ class Run:
     def grid(self, n: int = 20) -> np.ndarray:
         """The codes of `traverse` where its rows stand, [n, n, latent]; with a one-dimensional code [1, n, latent]."""
         codes = self.prior.grid(n).numpy()  # [n, n, latent], the first coordinate along the first axis; or [n, latent]
-        return codes[None] if self.latent == 1 else codes.swapaxes(0, 1)[::-1]
+        return codes[None] if self.latent == 1 else np.ascontiguousarray(codes.swapaxes(0, 1)[::-1])
 
     def restyle(self, x: ArrayLike | Tensor, condition: Any = None) -> np.ndarray:
         """Each row's style in every class: float32 [n, classes, *shape]. The paper, section 4 (figure 7).

@@ -1,6 +1,7 @@
 """Rows and codes on their way through the networks of a trained model, and back.
 
-Every row goes through the networks in float32, in blocks of a fixed size that are padded where rows are missing. A
+Every row goes through the networks in float32 (products in TF32 where the run was trained with `precision = tf32`), in
+blocks of a fixed size that are padded where rows are missing. A
 matrix product sums in an order that depends on its shape, so without this a row's code would change in the last
 digits with the rows that stand beside it.
 """
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 BLOCK = 256
 """Rows that go through a network together."""
+TOGETHER = 16
+"""Blocks whose results are brought from the device together."""
 PIECE = 16 << 20
 """Bytes, in float32, of rows that are scaled or decoded together where all of them are many."""
 
@@ -81,10 +84,13 @@ class Passage:
             return network(rows.new_zeros(BLOCK, rows.shape[1]))[:0].cpu().numpy()
         out: list[Tensor] = []
         with float32_products(self.config.precision, self.device):
-            for block in rows.split(BLOCK):
-                padded = torch.nn.functional.pad(block, (0, 0, 0, BLOCK - len(block)))
-                out.append(network(padded)[: len(block)].float())
-        return torch.cat(out).cpu().numpy()
+            for some in rows.split(TOGETHER * BLOCK):
+                here: list[Tensor] = []
+                for block in some.split(BLOCK):
+                    padded = torch.nn.functional.pad(block, (0, 0, 0, BLOCK - len(block)))
+                    here.append(network(padded)[: len(block)].float())
+                out.append(torch.cat(here).cpu())  # not block by block: each copy waits for the device
+        return torch.cat(out).numpy()
 
     def scaled(self, x: Any, first: int = 0) -> Tensor:
         """Rows as the networks see them. first: the number of the first of them, for what is said of a wrong one."""

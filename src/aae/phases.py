@@ -31,7 +31,8 @@ class Batch:
     not x. known: [batch, features], 1 where the target's value is known and counts, 0 where it is missing; None: all
     are known. y: [batch] int64 class of each row, -1 unlabelled, or None.
     progress: how much of training is done, for what fades as training goes on; a 0-dim tensor in a recorded step.
-    step: the number of this step, known to the host; what is done in some steps only is decided by it.
+    step: the number of this step, known to the host, by which what is done in some steps only is decided; None:
+    unknown.
     condition: [batch, width] scaled, what the decoder of a supervised model is told of each row; None without.
     labelled: rows with known classes for the classification phase; None for a model without one.
     share: which rows of the step these are, where several processes take a step together; None: all of them. A loss is
@@ -43,7 +44,7 @@ class Batch:
     generator: torch.Generator
     y: Tensor | None = None
     progress: Progress = 0.0
-    step: int = 0
+    step: int | None = None
     target: Tensor | None = None
     known: Tensor | None = None
     condition: Tensor | None = None

@@ -12,7 +12,15 @@ from aae.capture import stepper
 from aae.config import Config
 from aae.data import Dataset
 from aae.game import Game
-from aae.hardware import device_of, float32_products, keep_freed_memory, memory_taken, precision_of, using_threads
+from aae.hardware import (
+    device_of,
+    float32_products,
+    give_back_freed_memory,
+    keep_freed_memory,
+    memory_taken,
+    precision_of,
+    using_threads,
+)
 from aae.pace import sized
 from aae.plugins import begun
 
@@ -84,16 +92,16 @@ def plan(config: Config, data: Dataset, processes: int = 1) -> Plan:
         for value in state.values()
         if isinstance(value, torch.Tensor)
     )
-    optimizers //= processes if config.shard_optimizers else 1
+    mine = optimizers // (processes if config.shard_optimizers else 1)
     stays_in_its_file = data.file is not None and resident is data.x
     averaged = 0 if game.average is None else sum(value.nbytes for value in game.average.weights.values())
     return Plan(
         parameters={name: _count(module) for name, module in game.model.named_children() if _count(module)},
         weights=weights + averaged,
         gradients=weights,
-        optimizers=optimizers,
+        optimizers=mine,
         data=0 if stays_in_its_file else resident.nbytes,
-        step=None if taken is None else max(0, taken - weights - optimizers),
+        step=None if taken is None or taken <= weights + optimizers else taken - weights - optimizers,
         steps_per_epoch=game.steps_per_epoch,
         epochs=config.epochs,
         seconds=seconds * game.steps_per_epoch,
@@ -106,13 +114,20 @@ def plan(config: Config, data: Dataset, processes: int = 1) -> Plan:
 def _tried(game: Game, precision: torch.dtype) -> tuple[float, int | None]:
     """Seconds of a step, and the bytes that steps have taken, gradients and optimizers among them, where that is told.
 
-    What a step frees is kept for the next one, by PyTorch on a GPU and by `keep_freed_memory` on a processor.
+    What a step frees is kept for the next one, by PyTorch on a GPU and by `keep_freed_memory` on a processor. Where
+    steps are recorded, the state that the recording is held against is counted, too: it stays reserved.
     """
     cuda = game.device.type == "cuda"
 
     def taken() -> int | None:
-        return torch.cuda.memory_reserved(game.device) if cuda else memory_taken()
+        if cuda:
+            return torch.cuda.memory_reserved(game.device)
+        return memory_taken() if game.device.type == "cpu" else None
 
+    if cuda:
+        torch.cuda.empty_cache()
+    else:
+        give_back_freed_memory()
     before = taken()
     order, times, begun = game.feed.order(0), list[float](), time.perf_counter()
     take = stepper(game, precision)

@@ -234,7 +234,7 @@ class Config:
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
     threads: int = 0
-    """Processor threads for training (0: one per core, or what OMP_NUM_THREADS says)."""
+    """Processor threads for training (0: what OMP_NUM_THREADS says, else one per core that a container may use)."""
     average: float = 0.0
     """Decay of a running average of encoder and decoder, used and saved in their place (0: none; to below 1)."""
     select: Literal["last", "best"] = "last"

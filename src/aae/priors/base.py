@@ -198,9 +198,13 @@ class Prior(abc.ABC):
         """
         copies: dict[tuple[str, str, torch.dtype | None], Tensor] = self.__dict__.setdefault("_copies", {})
         key = name, str(device), dtype
-        if key not in copies:
-            copies[key] = getattr(self, name).to(device, dtype)
-        return copies[key]
+        if key in copies:
+            return copies[key]
+        with torch.inference_mode(False):  # a copy made for one who needs no gradient serves one who does
+            made: Tensor = getattr(self, name).to(device, dtype)
+        if type(made) is Tensor:  # and not one that stands for a tensor while a program is traced
+            copies[key] = made
+        return made
 
     def _position(self, n: int, y: Tensor | None, generator: torch.Generator) -> Tensor:
         """n numbers in [0, 1): evenly, or for a row of a class within its `edges`, float64."""
@@ -222,7 +226,8 @@ class Prior(abc.ABC):
 
 def counted(n: float, one: str) -> str:
     """`counted(1, "dimension")` is "1 dimension"; of any other number there are dimensions."""
-    return f"{n:g} {one}" if n == 1 else f"{n:g} {one}s"
+    number = f"{n:,}" if isinstance(n, int) else f"{n:g}"
+    return f"{number} {one}" if n == 1 else f"{number} {one}s"
 
 
 def quantile_grid(n: int, axes: int) -> Array:

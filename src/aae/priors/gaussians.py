@@ -145,7 +145,7 @@ class Mixture(Prior):
         ends = [0.0, *self.weights.cumsum(0).tolist()]
         last = torch.bincount(self.labels).cumsum(0).tolist()
         self.edges = [0.0, *(ends[i] for i in last)]
-        self.below, self.log_weights = self.weights.cumsum(0), self.weights.log()
+        self.below = self.weights.cumsum(0)
         self.name = name
 
     @property
@@ -181,7 +181,7 @@ class Mixture(Prior):
         white, means = (torch.linalg.solve_triangular(root, x.T, upper=False).T for x in (z, self._like("means", z)))
         squares = torch.cdist(white, means, compute_mode="donot_use_mm_for_euclid_dist").square()
         constant = 0.5 * self.latent * math.log(2 * math.pi) + root.diag().log().sum()
-        return self._like("log_weights", z) - 0.5 * squares - constant
+        return self._like("weights", z).log() - 0.5 * squares - constant
 
     def _by_component(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Log of weight times density of each component, [n, k]; and the quantiles of each code, [n, d].
@@ -190,7 +190,7 @@ class Mixture(Prior):
         weighted by how probable each component is by then.
         """
         means, roots = self._like("means", z), self._like("roots", z)
-        logs = self._like("log_weights", z).expand(len(z), -1)
+        logs = self._like("weights", z).log().expand(len(z), -1)
         steps: list[Tensor] = []
         quantiles = []
         for i in range(self.latent):

@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 
-from aae.config import Config, replace, to_dict
+from aae.checkpoint import RunDirectory
+from aae.config import Config, from_dict, replace, to_dict
 from aae.data import load
 from aae.errors import RunError
 from aae.evaluation import data_of, evaluate
@@ -48,7 +49,7 @@ def run_all(
             heard = listener(run_name) if listener else None
             config = replace(case.settings(seed, budget), {"data.directory": directory})
             found.setdefault(case.key, []).append(_run(config, out / run_name, heard))
-    values = {key: [_measured(run, experiment, budget) for run in runs] for key, runs in found.items()}
+    values = {key: [_measured(run, experiment, budget, directory) for run in runs] for key, runs in found.items()}
     with storing(out):
         make_folders(out)
         controls = _controls(experiment, next(iter(found.values()))[0], out, budget)
@@ -68,28 +69,41 @@ def run_all(
 def _trained(case: Case, out: Path, budget: Budget) -> int:
     """How many runs of the case, from seed 0 on, an earlier reproduction has finished in the folder."""
     seed = 0
-    while ((path := out / f"{case.key}-seed-{seed}") / "MANIFEST.json").exists():
-        run = Run.load(path)
-        if not run.finished or _deciding(run.config) != _deciding(case.settings(seed, budget)):
-            break
+    while _finished(out / f"{case.key}-seed-{seed}", case.settings(seed, budget)):
         seed += 1
     return seed
 
 
+def _finished(path: Path, config: Config) -> bool:
+    """Whether a run with these settings stands there, trained to its end."""
+    if not (path / "MANIFEST.json").exists() or _begun(path) != _deciding(config):
+        return False
+    try:
+        return Run.load(path).finished
+    except RunError:  # begun and not yet saved, or damaged: resuming it tells, and mends what can be
+        return False
+
+
+def _begun(path: Path) -> Config:
+    """The settings that decide, of a run that is there."""
+    return _deciding(from_dict(Config, RunDirectory.open(path).config))
+
+
 def _run(config: Config, path: Path, listener: Listener | None) -> Run:
     """The run in `path`: as it is if finished, resumed if begun, else trained."""
+    if _finished(path, config):
+        return Run.load(path)
+    data = load(config.data)
     if (path / "MANIFEST.json").exists():
-        begun = Run.load(path)
-        if _deciding(begun.config) != _deciding(config):  # before it trains on: it may be somebody's
+        if _begun(path) != _deciding(config):  # before it trains on: it may be somebody's
             raise RunError(
                 f"{path} was trained with other settings than this reproduction asks for; choose another --out"
             )
-        if begun.finished:
-            return begun
-        run = resume(path, listener=listener)
+        run = resume(path, data=data, listener=listener)
     else:
-        run = train(config, path, data=load(config.data), listener=listener)
-    arithmetic = {torch.bfloat16: "bf16", torch.float32: "fp32"}[precision_of(config.precision, run.device)]
+        run = train(config, path, data=data, listener=listener)
+    exact = "tf32" if config.precision == "tf32" else "fp32"
+    arithmetic = "bf16" if precision_of(config.precision, run.device) == torch.bfloat16 else exact
     write_json(path / MACHINE, {"device": run.device.type, "precision": arithmetic, "torch": torch.__version__})
     return run
 
@@ -105,16 +119,17 @@ def _deciding(config: Config) -> Config:
     return dataclasses.replace(config, recipe="", save_every=0.0, device="auto", threads=0, data=data)
 
 
-def _measured(run: Run, experiment: Experiment, budget: Budget) -> Numbers:
+def _measured(run: Run, experiment: Experiment, budget: Budget, directory: str | None) -> Numbers:
     """The measures on the test rows; taken once and kept in the run's metrics.json and measured.json."""
     found: Numbers = {}
     if experiment.evaluates:
         known = _read(run.path / "metrics.json")
-        found |= known if known.get("split") == "test" else evaluate(run)
+        measured = known.get("split") == "test"
+        found |= known if measured else evaluate(run, data=data_of(run, directory=directory))
     if experiment.also is not None:
         kept = _read(run.path / MEASURED)
         if kept.get("budget") != budget:
-            kept = {"budget": budget, "numbers": experiment.also(run, data_of(run), budget)}
+            kept = {"budget": budget, "numbers": experiment.also(run, data_of(run, directory=directory), budget)}
             write_json(run.path / MEASURED, kept)
         found |= kept["numbers"]
     return found

@@ -66,8 +66,8 @@ TABLE_2 = Experiment(
         f"(docs/classes.md). Rates fall in a straight line, steps have {_STEP} rows that are not spoilt otherwise, "
         f"discriminators {_WIDE} units, and a running average of the weights is measured. That a digit may move and "
         "bend is knowledge that the paper's recipe and the best public one do without.",
-        "The paper trains for 5,000 epochs, the full budget for 1,000; rates are divided by 10 at the epochs named "
-        "below as schedule_epochs, in the paper after 50 and 1,000.",
+        "The paper trains for 5,000 epochs and divides the rates by 10 after 50 and after 1,000; the full budget is "
+        "1,000 epochs and the first division, the quick one what is said below.",
         f"{SPLIT}. Labelled rows: as many of each class, from training rows, chosen by the seed. {TEST_ONCE}",
     ),
 )
