@@ -15,7 +15,8 @@ from test_training import digest, stop_at
 
 import aae
 from aae.cli import main
-from aae.conditions import condition_block, condition_values, written_conditions
+from aae.columns import Column
+from aae.conditions import condition_block, condition_values, middle_condition, spelt_condition, written_conditions
 from aae.config import Data, DataSpec, from_dict, plain
 from aae.data import Dataset, dataset, load
 from aae.errors import ConfigError, DataError, Interrupted
@@ -133,6 +134,27 @@ def test_conditions_as_they_are_written(told: aae.Run) -> None:
     for word, said in (("age", "NAME=VALUE"), ("size=3", "no condition 'size'"), ("age=x", "expected a number")):
         with pytest.raises(DataError, match=said):
             written_conditions([word], columns)
+
+
+def test_conditions_of_every_kind_as_they_are_written() -> None:
+    columns = (
+        Column("since", "time", "datetime64[D]"),
+        Column("owner", "boolean", "bool"),
+        Column("sex", "boolean", "str", ("f", "m")),
+        Column("rooms", "integer", "int64"),
+    )
+    right = {"since": "2020-02-29", "owner": "Yes", "sex": "m", "rooms": "3"}
+    found = written_conditions([f"{name}={value}" for name, value in right.items()], columns)
+    assert found == {"since": "2020-02-29", "owner": True, "sex": True, "rooms": 3}
+    for name, value in (("since", "2020-02-30"), ("since", ""), ("owner", "2"), ("sex", "x"), ("rooms", "nan")):
+        with pytest.raises(DataError, match=f"--condition {name}={value}: expected"):
+            written_conditions([f"{key}={word}" for key, word in (right | {name: value}).items()], columns)
+
+
+def test_the_middle_condition_is_one_that_rows_have() -> None:
+    columns = (Column("age", "number", "float64"), Column("town", "category", "str", ("Bergen", "Oslo")))
+    middle = middle_condition(np.array([[1.5, 0], [40.25, 1], [900, 1], [30, 0], [50, 1]]), columns)
+    assert spelt_condition(middle, columns) == "age = 40.25, town = Oslo"
 
 
 def test_by_command(told: aae.Run, trained: aae.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

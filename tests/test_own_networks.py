@@ -71,3 +71,15 @@ def test_a_network_of_another_width_is_refused(digits: Dataset) -> None:
     said = r"into \[4, 3\]; expected \[4, 2\]"
     with own_networks(encoder=lambda a, b: nn.Linear(a, b + 1)), pytest.raises(ConfigError, match=said):
         aae.game.Game.new(tiny(), digits, torch.device("cpu"))
+
+
+def test_batch_normalisation_of_an_encoder_that_is_not_ours_is_refused(tmp_path: Path, digits: Dataset) -> None:
+    """It would do nothing: of all networks the encoder alone has it."""
+    config = tiny(model__normalization="batch")
+    with (
+        own_networks(encoder=Residual),
+        pytest.raises(ConfigError, match=r"model\.normalization = batch.*own_networks"),
+    ):
+        aae.train(config, tmp_path / "run", data=digits)
+    with own_networks(decoder=Residual, discriminator=Residual):
+        aae.game.Game.new(config, digits, torch.device("cpu"))

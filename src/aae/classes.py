@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -54,6 +57,43 @@ def class_number(written: str, classes: int, names: tuple[str, ...] | None) -> i
     """A class as it is written on a command line, a name or else a number. DataError if there is no such class."""
     if names and written in names:
         return names.index(written)
-    if written.isdecimal() and (int(written) < classes or not classes):
+    if written.isdecimal() and int(written) < classes:
         return int(written)
-    raise DataError(f"there is no class {written}; there are {', '.join(names) if names else f'0 to {classes - 1}'}")
+    raise DataError(f"--y: there is no class {written}; there are {_choice(names, classes)}")
+
+
+def _choice(names: Sequence[str] | None, classes: int) -> str:
+    return ", ".join(names) if names else f"0 to {classes - 1}"
+
+
+def class_of_labels(
+    labels: NDArray[Any], called: Sequence[str] | None, classes: int, names: tuple[str, ...] | None, where: str
+) -> NDArray[np.int64]:
+    """Labels [n] of a file as numbers of the classes that a decoder is told, int64 [n].
+
+    called: the names that numbers among the labels count; None: these are numbers of the decoder's classes already.
+    Text is a name. DataError, naming file and row, for a row without a label (-1, empty) and for an unknown class.
+    """
+    if labels.dtype.kind not in "iuUS":
+        raise DataError(f"{where}: labels must be numbers or names of classes, got {labels.dtype}")
+    text = labels.astype(str) if labels.dtype.kind in "US" else None
+    missing = labels < 0 if text is None else text == ""
+    if missing.any():
+        raise DataError(
+            f"{where}: row {int(missing.argmax())} (counted from 0) has no label, and the decoder takes a class beside "
+            "the code; label every row, or give --y, one class for all"
+        )
+    if text is None and called is not None:
+        if labels.max(initial=-1) >= len(called):
+            raise DataError(f"{where}: has a label {labels.max()}, and names for {len(called)} classes")
+        text = np.array(called, str)[labels]
+    known = {name: k for k, name in enumerate(names or ())}
+    found = labels if text is None else np.array([known.get(name, -1) for name in text.tolist()], np.int64)
+    wrong = (found < 0) | (found >= classes)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(
+            f"{where}: row {row} (counted from 0) is of class {(labels if text is None else text)[row]}, which the run "
+            f"does not know; it was trained on {_choice(None if text is None else names, classes)}"
+        )
+    return found.astype(np.int64)

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
-from aae.columns import Column
+from aae.columns import Column, is_number
 from aae.config import DataSpec
 from aae.data import Scaling, rows
 from aae.data.cells import Cells, Table
+from aae.data.layout import LARGEST
+from aae.data.tables import is_time, untyped
 from aae.errors import DataError
 
 WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
@@ -43,7 +46,10 @@ def condition_block(given: Any, n: int, spec: DataSpec) -> Tensor:
 
 
 def written_conditions(words: Sequence[str], columns: Sequence[Column]) -> dict[str, Any]:
-    """NAME=VALUE words of a command line as a mapping; DataError for another form, a wrong name, or no number."""
+    """NAME=VALUE words of a command line as a mapping from the name of every column.
+
+    DataError for another form, a wrong name, a value that the column cannot have, and a column left out.
+    """
     known, found = {column.name: column for column in columns}, dict[str, Any]()
     for word in words:
         name, sign, value = word.partition("=")
@@ -52,18 +58,49 @@ def written_conditions(words: Sequence[str], columns: Sequence[Column]) -> dict[
         if name not in known:
             raise DataError(f"--condition {word}: there is no condition {name!r}; there are {', '.join(known)}")
         found[name] = _read(value, known[name])
+    if len(found) < len(known):
+        raise DataError(f"--condition: given for {', '.join(found)}; expected {', '.join(known)}")
     return found
 
 
 def _read(text: str, column: Column) -> Any:
-    if column.kind in ("category", "time"):
+    """The value of a column that stands for `text`; DataError, naming the option, where there is none."""
+    expected = {
+        "category": f"one of {', '.join(column.categories)}",
+        "boolean": f"one of {', '.join(column.categories or ('true', 'false'))}",
+        "time": "a time of ISO 8601, such as 2024-05-31",
+        "integer": "a whole number",
+    }.get(column.kind, "a number")
+    if (column.kind == "category" and text in column.categories) or (column.kind == "time" and text and is_time(text)):
         return text
+    if column.kind == "boolean" and text in column.categories:  # false and true in the file's own words
+        return column.categories.index(text) == 1
     if column.kind == "boolean" and text.lower() in WORDS:
         return WORDS[text.lower()]
-    try:
+    if column.kind in ("number", "integer") and is_number(text) and abs(float(text)) <= LARGEST:  # which NaN is not
         return float(text)
-    except ValueError:
-        raise DataError(f"--condition {column.name}={text}: expected a {column.kind}") from None
+    raise DataError(f"--condition {column.name}={text}: expected {expected}")
+
+
+def middle_condition(values: NDArray[np.float64], columns: Sequence[Column]) -> NDArray[np.float64]:
+    """One condition [columns] in the middle of many [n, columns]: the lower median of what is ordered, else the mode.
+
+    So it is a value that rows have, of every kind of column.
+    """
+    found = [
+        np.bincount(column.astype(np.int64)).argmax()
+        if about.kind in ("category", "boolean")
+        else np.quantile(column, 0.5, method="lower")
+        for about, column in zip(columns, values.T, strict=True)
+    ]
+    return np.array(found, np.float64)
+
+
+def spelt_condition(values: NDArray[np.float64], columns: Sequence[Column]) -> str:
+    """A condition [columns] in words, such as "age = 49.3, town = Oslo"."""
+    cells = untyped(values[None], columns).columns
+    spelt = {name: cell.values[0] for name, cell in cells.items()}
+    return ", ".join(f"{n} = {f'{v:.4g}' if isinstance(v, np.floating) else v}" for n, v in spelt.items())
 
 
 def _table(given: Mapping[str, Any], n: int, columns: Sequence[Column]) -> Table:

@@ -23,11 +23,14 @@ def class_names(run: Run) -> list[str]:
     return list(run.class_names or map(str, range(run.model.classes)))
 
 
-def style_figure(run: Run, styles: int) -> Figure:
-    """The paper's figure 7: one style to a row, in every class; the style of zeros first, then draws from the prior."""
-    classes = run.model.beside
+def style_figure(run: Run, styles: int, condition: np.ndarray | None = None) -> Figure:
+    """The paper's figure 7: one style to a row, in every class; the style of zeros first, then draws from the prior.
+
+    condition: [columns], for all of them, where the decoder is told any beside the class.
+    """
+    classes = run.classes_told
     codes = np.concatenate([np.zeros((1, run.latent)), run.sample_prior(styles - 1)])
-    decoded = run.decode(codes.repeat(classes, axis=0), np.tile(np.arange(classes), len(codes)))
+    decoded = run.decode(codes.repeat(classes, axis=0), np.tile(np.arange(classes), len(codes)), condition)
     cells = rows(decoded, run.spec).numpy().reshape(len(codes), classes, *run.spec.shape)
     return plots.style_by_class(cells, run.spec.shape, run.class_names, *limits(run))
 

@@ -13,6 +13,7 @@ import numpy as np
 from aae.config import DataSpec
 from aae.data import Raw, Table
 from aae.data import rows as as_rows
+from aae.data.cells import Cells
 from aae.data.frames import file_bytes
 from aae.data.tables import untyped
 from aae.errors import ConfigError, DataError
@@ -41,16 +42,26 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     write_atomic(path, buffer.getvalue())
 
 
-def write_rows(path: Path, spec: DataSpec, arrays: dict[str, np.ndarray]) -> None:
-    """Rows in original units, `samples` [n, *shape], as .npz with what stands beside them, or as one .png picture."""
+def check_rows(path: Path, spec: DataSpec) -> None:
+    """ConfigError for a table as a picture, and for rows that are none as a table: may be asked before any work."""
     suffix = path.suffix.lower()
-    if suffix == ".npz":
-        names = {"columns": np.array([column.name for column in spec.columns])} if spec.columns else {}
-        return write_arrays(path, arrays | names)
     if suffix in TABLES and not spec.columns:
         raise ConfigError(f"--out {path}: rows of {spec.name} are no table; use .npz or .png")
     if suffix == ".png" and spec.columns:
         raise ConfigError(f"--out {path}: rows of {spec.name} are a table; use {', '.join(TABLES)} or .npz")
+
+
+def _column_names(spec: DataSpec) -> dict[str, np.ndarray]:
+    """`columns`, the names of a table's columns; nothing for other rows."""
+    return {"columns": np.array([column.name for column in spec.columns])} if spec.columns else {}
+
+
+def write_rows(path: Path, spec: DataSpec, arrays: dict[str, np.ndarray]) -> None:
+    """Rows in original units, `samples` [n, *shape], as .npz with what stands beside them, or as one .png picture."""
+    suffix = path.suffix.lower()
+    check_rows(path, spec)
+    if suffix == ".npz":
+        return write_arrays(path, arrays | _column_names(spec))
     if suffix in TABLES:
         return write_table(path, untyped(arrays["samples"], spec.columns))
     from aae.plots import sample_picture  # matplotlib, only for a picture
@@ -72,13 +83,22 @@ def write_table(path: Path, table: Table) -> None:
 
 
 def write_restyled(
-    path: Path, spec: DataSpec, originals: np.ndarray, restyled: np.ndarray, names: Sequence[str]
+    path: Path, spec: DataSpec, originals: Any, restyled: np.ndarray, names: Sequence[str], label: str | None
 ) -> None:
-    """A picture of rows [n, *shape], each beside its style in every one of the named classes [n, classes, *shape]."""
+    """The styles of rows in every one of the named classes, [n, classes, *shape].
+
+    As .npz, array `samples`; as a table of n * classes rows, with the number of the row in a column `row` and the name
+    of the class in a column called `label` (None: class), an underscore behind where the rows have a column of that
+    name; or as a picture, the `originals` [n, *shape] beside them.
+    """
+    check_rows(path, spec)
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
+        return write_arrays(path, {"samples": restyled} | _column_names(spec))
+    if suffix in TABLES:
+        return write_table(path, _restyled_table(spec, restyled, names, label or "class"))
     from aae import plots
 
-    if spec.columns:
-        raise ConfigError(f"--out {path}: rows of a table are not drawn; use .npz")
     if restyled.size > PICTURE_ROWS * spec.features:
         most = max(1, PICTURE_ROWS // restyled.shape[1])
         raise ConfigError(f"--out {path}: {len(restyled)} rows are too many for one picture; use -n {most}, or .npz")
@@ -89,6 +109,17 @@ def write_restyled(
     plots.save(plots.style_by_class(flat, spec.shape, ("row", *names), *limits, title), path)
 
 
+def _restyled_table(spec: DataSpec, restyled: np.ndarray, names: Sequence[str], label: str) -> Table:
+    n, classes = restyled.shape[:2]
+    found: dict[str, Cells] = {}
+    rows = untyped(restyled.reshape(n * classes, -1), spec.columns).columns
+    for name, values in (("row", np.arange(n).repeat(classes)), (label, np.tile(np.array(names), n))):
+        while name in rows or name in found:
+            name += "_"
+        found[name] = Cells.of(values)
+    return Table(found | dict(rows))
+
+
 def labels_of(raw: Raw) -> dict[str, np.ndarray]:
     """`labels` [n] (-1 unlabelled) and the names of the `classes`, as far as the data has them."""
     if raw.y is None:
@@ -96,14 +127,14 @@ def labels_of(raw: Raw) -> dict[str, np.ndarray]:
     return {"labels": raw.y} | ({} if raw.classes is None else {"classes": np.array(raw.classes)})
 
 
+def found_classes(probabilities: np.ndarray) -> dict[str, np.ndarray]:
+    """What a model that classifies says of rows: `predicted` [n] by number, and `probabilities` [n, classes]."""
+    return {"predicted": probabilities.argmax(1), "probabilities": probabilities}
+
+
 def read_codes(path: Path) -> np.ndarray:
     """Codes [n, latent] from a .npz file's `codes` (or its only array) or a .npy file; DataError for anything else."""
-    try:
-        found: Any = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise DataError(f"there is no file {path}; give a .npz file that `aae encode` wrote, or a .npy file") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read as .npz or .npy: {error}") from None
+    found = _opened(path)
     if isinstance(found, np.ndarray):
         return _numbers(path, found)
     with found:
@@ -111,10 +142,33 @@ def read_codes(path: Path) -> np.ndarray:
         name = "codes" if "codes" in names else names[0] if len(names) == 1 else None
         if name is None:
             raise DataError(f"{path} has no array 'codes'; it holds {', '.join(names) or 'nothing'}")
-        try:
-            return _numbers(path, found[name])
-        except (ValueError, EOFError, zipfile.BadZipFile, OSError) as error:
-            raise DataError(f"{path} is damaged: its array '{name}' cannot be read ({error})") from None
+        return _numbers(path, _array(path, found, name))
+
+
+def read_beside(path: Path, name: str) -> np.ndarray | None:
+    """What stands beside the codes of a file under this name, such as `labels`; None where nothing does."""
+    found = _opened(path)
+    if isinstance(found, np.ndarray):
+        return None
+    with found:
+        return _array(path, found, name) if name in found.files else None
+
+
+def _opened(path: Path) -> Any:
+    """The array of a .npy file, or an open .npz archive; DataError for anything else."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise DataError(f"there is no file {path}; give a .npz file that `aae encode` wrote, or a .npy file") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} cannot be read as .npz or .npy: {error}") from None
+
+
+def _array(path: Path, archive: Any, name: str) -> np.ndarray:
+    try:
+        return np.asarray(archive[name])
+    except (ValueError, EOFError, zipfile.BadZipFile, OSError) as error:
+        raise DataError(f"{path} is damaged: its array '{name}' cannot be read ({error})") from None
 
 
 def _numbers(path: Path, array: np.ndarray) -> np.ndarray:

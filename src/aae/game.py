@@ -30,6 +30,7 @@ from aae.held_out import HeldOut
 from aae.keeping import Average, best_epoch, out_of_patience
 from aae.memory import MemoryRun
 from aae.models import build
+from aae.models.own import replaced
 from aae.pace import make_optimizer, schedule
 from aae.phases import Batch, Model, Phase, parameters_of, step
 from aae.sharding import Sharded, States, give_states, states_of
@@ -75,6 +76,7 @@ class Game:
         if config.data.hide and not data.spec.columns:
             raise ConfigError(f"data.hide = {config.data.hide} would be ignored: {data.spec.name} is not a table")
         _check_batches(config, data)
+        _check_normalization(config)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)  # before the weights exist, and on the CPU whatever the device
             model = build(config, data.spec)
@@ -342,6 +344,15 @@ class Game:
             row |= health.growth(self.model, self.norms)
             row["score"] = score(row)
         return row
+
+
+def _check_normalization(config: Config) -> None:
+    """ConfigError for batch normalisation that no network has, since `own_networks` has put in another encoder."""
+    if config.model.normalization == "batch" and config.model.kind != "plugin" and replaced("encoder"):
+        raise ConfigError(
+            "model.normalization = batch normalises the layers of the built-in encoder, and own_networks has an "
+            "encoder of your own in its place; leave it out, or put such layers into yours"
+        )
 
 
 def _check_batches(config: Config, data: Dataset) -> None:

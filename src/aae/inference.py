@@ -225,10 +225,13 @@ class Run:
         """
         if y is None and self.model.classifies and self.model.beside:
             y = self.predict_proba(x)
-        untold = self.spec.conditions is not None and condition is None and y is None
-        if untold and (is_frame(x) or isinstance(x, Table)):
-            condition = x
-        return self.decode(self.encode(x), y, condition)
+        whole = y is not None and np.ndim(y) == 2 and np.shape(y)[1] != self.classes_told  # conditions are in y
+        return self.decode(self.encode(x), y, condition if whole else self._conditions(x, condition))
+
+    def _conditions(self, x: Any, condition: Any) -> Any:
+        """`condition`, or where there is none and the decoder is told any those of the rows: `x`, a table or frame."""
+        told = self.spec.conditions is not None and condition is None
+        return x if told and (is_frame(x) or isinstance(x, Table)) else condition
 
     def reconstructed_features(self, x: ArrayLike | Tensor) -> np.ndarray:
         """As `reconstruct`, but as the networks see it: scaled features, float32 [n, features].
@@ -291,11 +294,11 @@ class Run:
         values = self._passage.scaling.invert(rows.to(self.device), generator).cpu()
         return data_module.original(values, self.spec)
 
-    def impute(self, x: Any) -> Any:
+    def impute(self, x: Any, y: ArrayLike | None = None) -> Any:
         """The rows of a table with every missing value filled by its reconstruction; all else stays as it is.
 
         Of a frame a frame of the same library; of a Table a Table; columns that the model does not know are kept. Of an
-        array [n, columns] of values an array.
+        array [n, columns] of values an array. y: as in `reconstruct`.
         Raises ConfigError for a run whose data is no table.
         """
         if not self.spec.columns:
@@ -305,7 +308,7 @@ class Run:
             )
         stored = self._passage.mapped(x)
         given = data_module.rows(x, self.spec).numpy() if stored is None else stored
-        found = self.reconstruct(given, condition=x if self.spec.conditions is not None else None)
+        found = self.reconstruct(given, y, x if self.spec.conditions is not None else None)
 
         def filled_up(part: slice) -> np.ndarray:
             rows = data_module.rows(given[part], self.spec, part.start).numpy()
@@ -360,11 +363,11 @@ class Run:
     def restyle(self, x: ArrayLike | Tensor, condition: Any = None) -> np.ndarray:
         """Each row's style in every class: float32 [n, classes, *shape]. The paper, section 4 (figure 7).
 
-        condition: of the rows, as in `decode`, where the decoder is told any. ConfigError for a model whose decoder
-        takes no class.
+        condition: of the rows, as in `decode`, where the decoder is told any; None: taken from `x`, a table or frame.
+        ConfigError for a model whose decoder takes no class.
         """
-        self._passage.takes_classes()
-        codes, classes = self.encode(x), self.classes_told
+        self._passage.takes_classes("decode the codes as they are")
+        codes, classes, condition = self.encode(x), self.classes_told, self._conditions(x, condition)
         if condition is not None and self.spec.conditions is not None:
             condition = condition_values(condition, len(codes), self.spec.conditions).repeat_interleave(classes, 0)
         rows = self.decode(codes.repeat(classes, axis=0), np.tile(np.arange(classes), len(codes)), condition)

@@ -147,13 +147,19 @@ class Passage:
             found.append(condition_block(condition, len(codes), told).to(codes.device))
         return torch.cat(found, dim=1)
 
-    def takes_classes(self) -> None:
-        """ConfigError for a decoder that takes no class."""
-        if not self.classes_told:
+    def takes_classes(self, without: str = "leave y out") -> None:
+        """ConfigError for a decoder that takes no class. without: what can be done all the same."""
+        if self.classes_told:
+            return
+        if self.config.model.kind == "supervised":  # whose decoder is told conditions alone
             raise ConfigError(
-                f"{self.where} holds a model of kind {self.config.model.kind}, whose decoder takes no class; leave y "
-                "out, or train with --model.kind supervised"
+                f"the data of {self.where} has no classes, so its decoder takes no class; {without}, or train on data "
+                "with labels (--label of a table)"
             )
+        raise ConfigError(
+            f"{self.where} holds a model of kind {self.config.model.kind}, whose decoder takes no class; {without}, or "
+            "train with --model.kind supervised"
+        )
 
     def decoded(self, told: Tensor) -> np.ndarray:
         """Codes with what stands beside them to rows in original units, [n, *shape], a piece at a time."""

@@ -14,6 +14,7 @@ import torch
 from aae import comparison, metrics, plots
 from aae.columns import Column
 from aae.comparison import Compared
+from aae.conditions import middle_condition, spelt_condition
 from aae.config import WITH_DISCRIMINATOR
 from aae.data import Dataset, Scaling, rows
 from aae.evaluation import Rows, data_of, evaluate, known_classes, rows_of
@@ -209,11 +210,15 @@ class _Drawing:
 
     def styles(self, folder: Path) -> list[Section]:
         """The paper's figure 7 (of the model's own clusters, where it found them)."""
-        classes = self.run.classes_told if self.run.spec.conditions is None else 0
+        classes, told = self.run.classes_told, self.run.spec.conditions
         if not classes or classes > CLASSES or self.run.spec.columns:  # rows of a table are no pictures
             return []
-        plots.save(style_figure(self.run, STYLES), folder / "styles.png")
         said = "Each row of pictures is one style in every class: the style of zeros first, then draws from the prior."
+        condition = None
+        if told is not None:
+            condition = middle_condition(self.run.directory.splits["conditions"], told.columns)
+            said += f" All under the middle condition of training rows: {spelt_condition(condition, told.columns)}."
+        plots.save(style_figure(self.run, STYLES, condition), folder / "styles.png")
         return [Section("styles", "Style and class", said, folder / "styles.png")]
 
     def clusters(self, folder: Path) -> list[Section]:

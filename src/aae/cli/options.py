@@ -46,6 +46,28 @@ Conditions = Annotated[
     tuple[str, ...],
     tyro.conf.arg(metavar="NAME=VALUE ...", help="Conditions to sample under (default: those of training rows)."),
 ]
+ClassOfRows = Annotated[
+    str | None,
+    tyro.conf.arg(
+        metavar="CLASS",
+        help="Class of all rows, by name or number (default: found by the model, or else the labels of DATA).",
+    ),
+]
+ClassOfCodes = Annotated[
+    str | None,
+    tyro.conf.arg(
+        metavar="CLASS",
+        help="Class of all codes, by name or number (default: what `aae encode` wrote of each beside the codes).",
+    ),
+]
+ConditionsOfRows = Annotated[
+    tuple[str, ...],
+    tyro.conf.arg(metavar="NAME=VALUE ...", help="Conditions of all rows (default: those in DATA, a table)."),
+]
+ConditionsOfCodes = Annotated[
+    tuple[str, ...],
+    tyro.conf.arg(metavar="NAME=VALUE ...", help="Conditions to decode under, where the decoder is told any."),
+]
 Compare = Annotated[
     bool, tyro.conf.arg(help="Also train a plain autoencoder and a VAE to stand beside the run in the report.")
 ]
@@ -71,25 +93,6 @@ def run_of(path: Path) -> Run:
     from aae.inference import Run
 
     return Run.load(path)
-
-
-def class_of(run: Run, written: str | None) -> int | None:
-    """The class on the line as a number; the run itself says what is wrong with one that it does not have."""
-    from aae.classes import class_number
-
-    return None if written is None else class_number(written, run.classes_to_sample, run.class_names)
-
-
-def condition_of(run: Run, words: tuple[str, ...]) -> dict[str, Any] | None:
-    """The conditions on the line; ConfigError where the decoder is told none."""
-    from aae.conditions import written_conditions
-    from aae.errors import ConfigError
-
-    if not words:
-        return None
-    if run.spec.conditions is None:
-        raise ConfigError(f"--condition: the decoder of {run.where} is told no condition; leave it out")
-    return written_conditions(words, run.spec.conditions.columns)
 
 
 @contextlib.contextmanager

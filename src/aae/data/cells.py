@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,10 @@ class Cells:
         values = np.empty(len(items), object)
         values[:] = items
         return cls(values, missing, "object", problem=problem)
+
+    def head(self, n: int) -> Cells:
+        """A copy of the first n cells, which does not hold on to the others."""
+        return dataclasses.replace(self, values=self.values[:n].copy(), missing=self.missing[:n].copy())
 
     def usable(self, name: str, where: str) -> Cells:
         """These cells; DataError if they are of a type that no model learns from."""
@@ -100,6 +105,10 @@ class Table:
         if self.store is not None:
             return Table(Unread(tuple(names), self.store.column), self.store)
         return Table({name: self.columns[name] for name in names})
+
+    def head(self, n: int) -> Table:
+        """The first n rows, in memory."""
+        return Table({name: cells.head(n) for name, cells in self.columns.items()})
 
     def replaced(self, other: Table) -> Table:
         """This table with the columns of `other`, a table of as many rows, in the place of those of the same name."""

@@ -164,12 +164,13 @@ def _parsed(cells: Cells, column: Column, where: str, before: int) -> Array:
     try:
         return cells.known.astype("datetime64[us]")
     except ValueError:
-        wrong = np.array([not _is_time(text) for text in cells.known.tolist()])
+        wrong = np.array([not is_time(text) for text in cells.known.tolist()])
         _refuse(cells.missing, wrong, cells.known, column.name, where, "expected times of ISO 8601", before)
         raise
 
 
-def _is_time(text: str) -> bool:
+def is_time(text: str) -> bool:
+    """Whether a text is a time of ISO 8601."""
     try:
         np.datetime64(text, "us")
     except ValueError:

@@ -35,7 +35,7 @@ def own_networks(
     On the command line, and where others are to open the run, a plugin gives the same three (docs/extending.md); these
     here come before a plugin's. A run directory holds weights and settings, never code: load or resume such a run
     within the same `with`. The settings of the networks that are replaced (`model.encoder` and the like) have no effect
-    in the meantime.
+    in the meantime; `model.normalization = batch`, which is of the encoder alone, is refused beside an encoder.
     """
     given = {"encoder": encoder, "decoder": decoder, "discriminator": discriminator}
     token = _chosen.set({name: make for name, make in given.items() if make is not None})
@@ -43,6 +43,11 @@ def own_networks(
         yield
     finally:
         _chosen.reset(token)
+
+
+def replaced(name: str) -> bool:
+    """Whether `own_networks` has a network of this name at the moment."""
+    return name in _chosen.get()
 
 
 def own(name: str, wide_in: int, wide_out: int) -> nn.Module | None:
