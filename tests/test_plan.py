@@ -61,8 +61,12 @@ def test_a_container_has_no_more_threads_than_processors(tmp_path: Path, monkeyp
     for written, allowed in (("max 100000", None), ("250000 100000", 3), ("50000 100000", 1)):
         (tmp_path / "cpu.max").write_text(written + "\n")
         assert hardware.processors_allowed() == allowed
-    with hardware.using_threads(3), hardware.using_threads(0):
-        assert torch.get_num_threads() == 1
+    for wish, threads in ((None, 1), ("3", 3)):  # what is asked for by name is not cut down
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        if wish is not None:
+            monkeypatch.setenv("OMP_NUM_THREADS", wish)
+        with hardware.using_threads(3), hardware.using_threads(0):
+            assert torch.get_num_threads() == threads
     assert hardware.memory_taken() is None or hardware.memory_taken() > 1_000_000  # type: ignore[operator]
     monkeypatch.setattr(hardware, "STATUS", tmp_path / "none")
     assert hardware.memory_taken() is None
