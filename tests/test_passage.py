@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -32,6 +34,13 @@ def test_each_cell_of_the_manifold_is_decoded_from_the_code_of_its_row_and_colum
             assert np.array_equal(rows[row, column], trained.decode(code)[0])
             assert np.allclose(trained.grid(5)[row, column], code)
     assert torch.from_numpy(trained.grid(5)).shape == (5, 5, 2)
+
+
+@pytest.mark.parametrize("n", [0, -3, 2.5, "a"])
+def test_a_grid_has_whole_numbers_of_codes(trained: aae.Run, n: Any) -> None:
+    for ask in (trained.grid, trained.traverse):
+        with pytest.raises(ConfigError, match="n must be a whole number of 1 or more"):
+            ask(n)
 
 
 def test_a_manifold_of_one_dimension_is_one_row(line: aae.Run) -> None:

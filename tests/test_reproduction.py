@@ -84,6 +84,8 @@ def test_a_folder_with_a_table_a_figure_and_the_settings(tmp_path: Path, monkeyp
     assert reproduce("toy", tmp_path, seeds=1, only=("a",)).read_text() == page, "what is finished stays in the table"
     with pytest.raises(RunError, match="other settings"):
         reproduce("toy", tmp_path, seeds=1, only=("a",), budget="full")
+    with pytest.raises(RunError, match="is a run itself"):
+        reproduce("toy", tmp_path / "a-seed-0", seeds=1)
 
 
 @pytest.mark.usefixtures("toy")

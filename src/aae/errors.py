@@ -77,10 +77,15 @@ class StorageError(AAEError, OSError):
 class Interrupted(KeyboardInterrupt):
     """Training stopped by Ctrl-C or SIGTERM, with everything so far saved."""
 
-    def __init__(self, number: int, path: Path, step: int, steps: int) -> None:
+    def __init__(self, number: int, path: Path, step: int, steps: int, again: str = "") -> None:
+        """again: what to say to go on; by default to resume the run at `path`."""
         super().__init__(
             f"stopped by {signal.Signals(number).name} at step {step} of {steps}; everything is saved. "
-            f"Go on with: aae resume {shlex.quote(str(path))}"
+            f"{again or f'Go on with: aae resume {shlex.quote(str(path))}'}"
         )
-        self.number, self.step, self.steps = number, step, steps
+        self.number, self.path, self.step, self.steps = number, path, step, steps
         self.exit_code = 128 + number
+
+    def saying(self, again: str) -> Interrupted:
+        """The same stop, with another way to go on."""
+        return Interrupted(self.number, self.path, self.step, self.steps, again)

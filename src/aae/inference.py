@@ -345,10 +345,10 @@ class Run:
         """The manifold: rows decoded at the n x n codes of `prior.grid` in the first two dimensions of the code.
 
         They lie at quantiles of the prior where its axes are independent, else on an even grid around it; the other
-        dimensions stay at the prior's centre. Returns the codes' values along each of the two axes, [2, n], and rows
-        [n, n, *shape], the first axis going down from the highest second coordinate, as a picture is drawn. With a
-        one-dimensional code the values are [1, n] and the rows [1, n, *shape]. y, condition: one for all, where the
-        decoder takes any.
+        dimensions stay at the prior's centre. Returns the codes' values along each of the two axes, [2, n], which rise,
+        and rows [n, n, *shape] as a picture is drawn, the first axis going down from the highest second coordinate:
+        `rows[0]` belongs to the last value of the second axis. With a one-dimensional code the values are [1, n] and
+        the rows [1, n, *shape]. y, condition: one for all, where the decoder takes any.
         """
         codes = self.grid(n)
         rows = self.decode(codes.reshape(-1, self.latent), y, condition)
@@ -357,6 +357,8 @@ class Run:
 
     def grid(self, n: int = 20) -> np.ndarray:
         """The codes of `traverse` where its rows stand, [n, n, latent]; with a one-dimensional code [1, n, latent]."""
+        if not isinstance(n, int) or n < 1:
+            raise ConfigError(f"n must be a whole number of 1 or more, got {n!r}")
         codes = self.prior.grid(n).numpy()  # [n, n, latent], the first coordinate along the first axis; or [n, latent]
         return codes[None] if self.latent == 1 else np.ascontiguousarray(codes.swapaxes(0, 1)[::-1])
 

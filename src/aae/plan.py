@@ -63,7 +63,7 @@ class Plan:
             f"{size(self.optimizers)} optimizers, {size(self.data)} data{beside})",
             f"time: about {duration(epoch)} for an epoch of {self.steps_per_epoch:,} steps "
             f"({duration(self.measuring)} of it to measure held-out rows), {duration(epoch * self.epochs)} for "
-            f"{self.epochs} epochs, on {self.device} in {self.precision}",
+            f"{self.epochs} epochs, on {self.device} in {self.precision}, as busy as the machine is now",
         ]
 
 

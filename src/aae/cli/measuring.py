@@ -14,7 +14,7 @@ from aae.cli.options import (
     Quiet,
     say,
 )
-from aae.errors import ConfigError
+from aae.errors import ConfigError, Interrupted
 
 if TYPE_CHECKING:
     from aae.training import Listener
@@ -95,7 +95,10 @@ def reproduce(
             console.title = run
             return listener
 
-        page = reproduction.reproduce(
-            name, folder, seeds=seeds, budget=budget, only=only or (), listener=heard, directory=data_dir
-        )
+        try:
+            page = reproduction.reproduce(
+                name, folder, seeds=seeds, budget=budget, only=only or (), listener=heard, directory=data_dir
+            )
+        except Interrupted as stop:
+            raise stop.saying("Give the same command again to go on.") from None
     console.say(page.read_text(encoding="utf-8"), f"written to {page}")

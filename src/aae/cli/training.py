@@ -67,7 +67,7 @@ def train(arguments: Sequence[str]) -> None:
 
     if chosen.dry_run:
         where = ranks.place()
-        return _dry_run(settings, load(settings.data)) if where is None or where.rank == 0 else None
+        return _dry_run(settings, load(settings.data), chosen.compare) if where is None or where.rank == 0 else None
     with processes(tell) as group:
         console = Console(chosen.quiet or not (group is None or group.first))
         data = load(settings.data) if group is None else group.in_turn(lambda: load(settings.data))
@@ -106,7 +106,7 @@ def _refuse_live(live: bool) -> None:
         raise ConfigError("--live steers one process; leave torchrun out, or --live")
 
 
-def _dry_run(settings: Config, data: Dataset) -> None:
+def _dry_run(settings: Config, data: Dataset, compare: bool) -> None:
     """The plan as comments before the settings, so that all of it is a file for --config."""
     from aae.pace import sized
     from aae.plan import plan
@@ -114,7 +114,10 @@ def _dry_run(settings: Config, data: Dataset) -> None:
     notes, settings = _size_notes(settings, data), sized(settings, data)
     where = ranks.place()
     expected = plan(settings, data, where.size if where else 1)
-    told = [f"# {line}" for line in (*notes, *expected.lines())]
+    lines = [*notes, *expected.lines()]
+    if compare:
+        lines.append("beside that the report trains its baselines, for as many epochs; --no-compare leaves them out")
+    told = [f"# {line}" for line in lines]
     say("\n".join([*told, "", *config.toml(settings)]))
 
 

@@ -178,4 +178,5 @@ def restyle(
     names = loaded.class_names or [str(k) for k in range(found.shape[1])]
     label = "cluster" if loaded.config.model.clusters else loaded.config.data.label
     write_restyled(out, loaded.spec, rows, found, names, label)
-    say(f"wrote {len(found)} styles in {found.shape[1]} classes to {out}")
+    some = f"the first {len(found)} of {len(raw.x)} rows" if len(found) < len(raw.x) else f"{len(found)} rows"
+    say(f"wrote the styles of {some} in {found.shape[1]} classes to {out}")

@@ -40,6 +40,8 @@ def run_all(
     directory: str | None,
 ) -> Path:
     """See `aae.reproduction.reproduce`, which finds the experiment by its name."""
+    if (out / "MANIFEST.json").exists():
+        raise RunError(f"{out} is a run itself, and a reproduction is a folder of runs; choose another --out")
     found: Found = {}
     for case in experiment.cases:
         asked = not only or case.key in only
