@@ -27,9 +27,10 @@ def mlp(
     wide_in: int,
     hidden: tuple[int, ...],
     wide_out: int,
-    code: Literal["first", "last"],
     normalized: bool = False,
+    code: Literal["first", "last", "none"] = "none",
 ) -> MLP:
+    """Dense layers as the settings start them. code: which of them takes or gives a code, see `MLP`."""
     return MLP((wide_in, *hidden, wide_out), config.model.init, config.model.init_std, normalized, code)
 
 
@@ -40,7 +41,7 @@ def encoder(config: Config, spec: DataSpec, wide_out: int, extra: int = 0) -> En
     if (body := plugin.network(config, spec, "encoder", spec.features + extra, wide_out)) is not None:
         return Encoder(body)
     if not convolutional(config, spec):
-        return Encoder(mlp(config, spec.features + extra, model.encoder, wide_out, "last", normalized))
+        return Encoder(mlp(config, spec.features + extra, model.encoder, wide_out, normalized, "last"))
     return Encoder(
         ConvolutionalEncoder(
             _image(spec), model.channels, model.encoder, wide_out, extra, model.init, model.init_std, normalized
@@ -96,7 +97,7 @@ def decoder(config: Config, spec: DataSpec, beside: int = 0) -> Decoder:
             model.latent + beside, model.decoder, model.channels[::-1], _image(spec), model.init, model.init_std
         )
     else:
-        body = mlp(config, model.latent + beside, model.decoder, spec.features, "first")
+        body = mlp(config, model.latent + beside, model.decoder, spec.features, code="first")
     heads = Heads(spec.columns) if spec.columns else None
     return Decoder(body, sigmoid, learns_std=loss == "gaussian" and (heads is None or bool(heads.numbers)), heads=heads)
 
@@ -104,7 +105,7 @@ def decoder(config: Config, spec: DataSpec, beside: int = 0) -> Decoder:
 def discriminator(config: Config, spec: DataSpec, wide_in: int) -> Discriminator:
     """A discriminator of `wide_in` values."""
     mine = plugin.network(config, spec, "discriminator", wide_in, 1)
-    return Discriminator(mlp(config, wide_in, config.model.discriminator, 1, "first") if mine is None else mine)
+    return Discriminator(mlp(config, wide_in, config.model.discriminator, 1, code="first") if mine is None else mine)
 
 
 def divergence_weight(config: Config, spec: DataSpec) -> float:
