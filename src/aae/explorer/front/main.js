@@ -141,7 +141,10 @@ async function start() {
     verdict(source.meta.verdict);
     figures(explorer);
     settings(source.meta);
-    explorer.setCode(explorer.at(explorer.view.x, explorer.view.y));
+    // The middle of what is seen; where the prior has a hole there, such as a ring's, some row's code.
+    const [x, y] = [explorer.view.x, explorer.view.y], outline = explorer.outline();
+    const hole = outline.length > 0 && explorer.n > 0 && !insideAll(x, y, outline);
+    explorer.setCode(hole ? explorer.codeOf(0) : explorer.at(x, y));
     if (source.meta.live) new LivePage(explorer);
     window.aaeExplorer = explorer;  // for tests, and for the curious
   } catch (error) {
