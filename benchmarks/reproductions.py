@@ -108,9 +108,8 @@ def merged(before: str, after: str) -> str:
     """
     old, new = Section.of(before), Section.of(after)
     seeds, known = new.table[0].index("seeds"), {row[0]: row for row in old.table}
-    lost = [
-        row[0] for row in old.table[1:] if row[0] not in {row[0] for row in new.table} and row[seeds] not in ("", "0")
-    ]
+    there_now = {row[0] for row in new.table}
+    lost = [row[0] for row in old.table[1:] if row[0] not in there_now and row[seeds] not in ("", "0")]
     if old.table[0] != new.table[0] or lost:
         what = f"has no row {lost[0]}" if lost else "has other columns"
         raise SystemExit(
@@ -169,6 +168,8 @@ def main() -> None:
     parser.add_argument("--renew", action="store_true", help="take words and other people's numbers from the program")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "reproduction.md")
     args = parser.parse_args()
+    if not (args.folders or args.renew):
+        parser.error("name the folders of reproductions, or --renew")
     pictures = args.out.parent / "images" / "reproduction"
     pictures.mkdir(parents=True, exist_ok=True)
     found = sections(args.out.read_text(encoding="utf-8")) if args.out.exists() else {}

@@ -28,6 +28,7 @@ from aae.reproduction import (
     Budget,
     Case,
     Control,
+    Experiment,
     Measure,
     Picture,
     labels,
@@ -86,6 +87,22 @@ def test_a_folder_with_a_table_a_figure_and_the_settings(tmp_path: Path, monkeyp
         reproduce("toy", tmp_path, seeds=1, only=("a",), budget="full")
     with pytest.raises(RunError, match="is a run itself"):
         reproduce("toy", tmp_path / "a-seed-0", seeds=1)
+
+
+@pytest.mark.usefixtures("toy")
+def test_data_that_has_moved_is_read_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By all that reads it again, figures too."""
+    seen: list[str | None] = []
+
+    def drawn(experiment: Experiment, found: dict[str, list[aae.Run]], folder: Path) -> list[Picture]:
+        seen.extend(run.config.data.directory for of in found.values() for run in of)
+        return []
+
+    monkeypatch.setitem(EXPERIMENTS, "toy", dataclasses.replace(EXPERIMENTS["toy"], draw=drawn))
+    reproduce("toy", tmp_path, seeds=1, only=("a",))
+    monkeypatch.setattr(runs, "load", lambda *_: pytest.fail("a finished run needs no data to train on"))
+    reproduce("toy", tmp_path, seeds=1, only=("a",), directory="moved")
+    assert seen == [None, "moved"]
 
 
 @pytest.mark.usefixtures("toy")
@@ -376,6 +393,7 @@ def test_the_page_of_the_documentation_is_made_from_the_folders(tmp_path: Path) 
         (folder / "README.md").write_text(text, encoding="utf-8")
         Image.new("RGB", (1200, 600), "red").save(folder / "wide.png")
     made_from(tmp_path, tmp_path / "table-3")
+    assert "name the folders" in refused(tmp_path)
     both = made_from(tmp_path, tmp_path / "table-1")
     titles = [line for line in both.splitlines() if line.startswith("#")]
     assert titles[1:] == [f"## {EXPERIMENTS[name].title}" for name in ("table-1", "table-3")]

@@ -56,6 +56,13 @@ def precision_of(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if name == "bf16" else torch.float32
 
 
+def precision_name(name: str, device: torch.device) -> str:
+    """What `precision_of` comes to on a device, in a word: bf16, tf32 or fp32."""
+    if precision_of(name, device) == torch.bfloat16:
+        return "bf16"
+    return "tf32" if name == "tf32" else "fp32"
+
+
 @contextlib.contextmanager
 def float32_products(name: str, device: torch.device) -> Iterator[None]:
     """On a CUDA GPU: float32 products in TF32 under `precision = tf32`, else exact; then as they were before.

@@ -22,12 +22,10 @@ from aae.data.frames import from_frame, is_frame, with_columns
 from aae.data.layout import GIVEN
 from aae.data.spool import held
 from aae.data.streaming import pieces
-from aae.data.table_scaling import drawn_between, scaled_bounds
 from aae.data.tables import untyped
 from aae.diagnosis import Verdict, diagnose
-from aae.errors import AAEError, ConfigError, DataError, RunError
+from aae.errors import ConfigError, DataError, RunError
 from aae.hardware import device_of
-from aae.heads import LOG_STD
 from aae.memory import MemoryRun
 from aae.models import AAE, build
 from aae.passage import Passage
@@ -285,14 +283,7 @@ class Run:
             condition = kept[random.integers(len(kept), size=n)]
         if not self.spec.columns:
             return self.decode(codes, y, condition)
-        generator = torch.Generator().manual_seed(seed)
-        rows = torch.from_numpy(self._passage.blocks(self.model.decode, self._passage.told(codes, y, condition)))
-        decoder: Any = self.model.get_submodule("decoder")
-        if hasattr(decoder, "log_std"):
-            numbers, std = decoder.heads.numbers, decoder.log_std.clamp(*LOG_STD).exp().cpu()
-            rows[:, numbers] = drawn_between(rows[:, numbers], std, scaled_bounds(self.spec), generator)
-        values = self._passage.scaling.invert(rows.to(self.device), generator).cpu()
-        return data_module.original(values, self.spec)
+        return self._passage.drawn(self._passage.told(codes, y, condition), seed)
 
     def impute(self, x: Any, y: ArrayLike | None = None) -> Any:
         """The rows of a table with every missing value filled by its reconstruction; all else stays as it is.
@@ -438,4 +429,4 @@ def same_kind(run: Run, spec: DataSpec) -> None:
         raise DataError(f"{spec.name} has rows of shape {spec.shape}; {run.where} was trained on {run.spec.shape}")
 
 
-__all__ = ["AAEError", "Run", "same_kind"]
+__all__ = ["Run", "judge", "same_kind"]

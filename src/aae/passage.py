@@ -25,9 +25,11 @@ from aae.data import Scaling, Table
 from aae.data.layout import LARGEST, numbers
 from aae.data.spool import held
 from aae.data.streaming import mapped, pieces
+from aae.data.table_scaling import drawn_between, scaled_bounds
 from aae.data.tables import values_of
 from aae.errors import ConfigError, DataError
 from aae.hardware import float32_products
+from aae.heads import LOG_STD
 from aae.phases import Model
 
 if TYPE_CHECKING:
@@ -166,6 +168,17 @@ class Passage:
         rows = max(1, PIECE // (4 * self.spec.features) // BLOCK) * BLOCK
         starts = range(0, max(len(told), 1), rows)
         return held(data_module.original(self._rows(told[at : at + rows], at), self.spec) for at in starts)
+
+    def drawn(self, told: Tensor, seed: int) -> np.ndarray:
+        """Rows of a table, each value a draw from the likelihood of its column: float64 [n, columns]."""
+        generator = torch.Generator().manual_seed(seed)
+        rows = torch.from_numpy(self.blocks(self.model.decode, told))
+        decoder: Any = self.model.get_submodule("decoder")
+        if hasattr(decoder, "log_std"):
+            numbers, std = decoder.heads.numbers, decoder.log_std.clamp(*LOG_STD).exp().cpu()
+            rows[:, numbers] = drawn_between(rows[:, numbers], std, scaled_bounds(self.spec), generator)
+        values = self.scaling.invert(rows.to(self.device), generator).cpu()
+        return data_module.original(values, self.spec)
 
     def _rows(self, told: Tensor, first: int) -> Tensor:
         """Rows in original units, [n, features]. first: the number of the first of these codes."""

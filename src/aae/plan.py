@@ -18,6 +18,7 @@ from aae.hardware import (
     give_back_freed_memory,
     keep_freed_memory,
     memory_taken,
+    precision_name,
     precision_of,
     using_threads,
 )
@@ -107,7 +108,7 @@ def plan(config: Config, data: Dataset, processes: int = 1) -> Plan:
         seconds=seconds * game.steps_per_epoch,
         measuring=measuring,
         device=str(device),
-        precision={torch.bfloat16: "bf16", torch.float32: "fp32"}[precision],
+        precision=precision_name(config.precision, device),
     )
 
 

@@ -11,13 +11,13 @@ import torch
 from aae import __version__
 from aae.bench.cases import EXACT, OURS, PEER, PLAIN, PRODUCTS
 from aae.bench.measure import Measured
-from aae.hardware import precision_of
+from aae.hardware import precision_name
 
 
 def machine(device: torch.device) -> str:
     """Processor or GPU, threads, and versions, in a line."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-    kind = {torch.bfloat16: "bf16", torch.float32: "fp32"}[precision_of("auto", device)]
+    kind = precision_name("auto", device)
     return (
         f"{name}, {torch.get_num_threads()} threads of {os.cpu_count()} processors, {platform.system()}, "
         f"torch {torch.__version__}, aae {__version__}; `precision = auto` is {kind} here"

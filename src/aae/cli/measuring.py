@@ -54,8 +54,8 @@ def reproduce(
     budget: Annotated[
         Literal["quick", "full"],
         tyro.conf.arg(
-            help="How long each run trains, and there is one for each row and seed. quick: on two processors 3 to 15 "
-            "minutes, half an hour for table-2 100-labels; full: as long as the recipe says, for a GPU or nights."
+            help="How long each run trains, and there is one for each row and seed. quick: minutes on a processor, "
+            "most of an hour for table-2 100-labels; full: as long as the recipe says, for a GPU or nights."
         ),
     ] = "quick",
     only: Annotated[

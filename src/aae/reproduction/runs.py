@@ -19,7 +19,7 @@ from aae.config import Config, from_dict, replace, to_dict
 from aae.data import load
 from aae.errors import RunError
 from aae.evaluation import data_of, evaluate
-from aae.hardware import precision_of
+from aae.hardware import precision_name
 from aae.inference import Run
 from aae.reproduction.experiment import Budget, Case, Control, Experiment, Found, Numbers
 from aae.reproduction.page import page
@@ -50,8 +50,11 @@ def run_all(
             run_name = f"{case.key}-seed-{seed}"
             heard = listener(run_name) if listener else None
             config = replace(case.settings(seed, budget), {"data.directory": directory})
-            found.setdefault(case.key, []).append(_run(config, out / run_name, heard))
-    values = {key: [_measured(run, experiment, budget, directory) for run in runs] for key, runs in found.items()}
+            run = _run(config, out / run_name, heard)
+            if directory is not None:  # for all that reads the data again: it may have moved since the run was trained
+                run.config = replace(run.config, {"data.directory": directory})
+            found.setdefault(case.key, []).append(run)
+    values = {key: [_measured(run, experiment, budget) for run in runs] for key, runs in found.items()}
     with storing(out):
         make_folders(out)
         controls = _controls(experiment, next(iter(found.values()))[0], out, budget)
@@ -104,9 +107,8 @@ def _run(config: Config, path: Path, listener: Listener | None) -> Run:
         run = resume(path, data=data, listener=listener)
     else:
         run = train(config, path, data=data, listener=listener)
-    exact = "tf32" if config.precision == "tf32" else "fp32"
-    arithmetic = "bf16" if precision_of(config.precision, run.device) == torch.bfloat16 else exact
-    write_json(path / MACHINE, {"device": run.device.type, "precision": arithmetic, "torch": torch.__version__})
+    products = precision_name(config.precision, run.device)
+    write_json(path / MACHINE, {"device": run.device.type, "precision": products, "torch": torch.__version__})
     return run
 
 
@@ -121,17 +123,16 @@ def _deciding(config: Config) -> Config:
     return dataclasses.replace(config, recipe="", save_every=0.0, device="auto", threads=0, data=data)
 
 
-def _measured(run: Run, experiment: Experiment, budget: Budget, directory: str | None) -> Numbers:
+def _measured(run: Run, experiment: Experiment, budget: Budget) -> Numbers:
     """The measures on the test rows; taken once and kept in the run's metrics.json and measured.json."""
     found: Numbers = {}
     if experiment.evaluates:
         known = _read(run.path / "metrics.json")
-        measured = known.get("split") == "test"
-        found |= known if measured else evaluate(run, data=data_of(run, directory=directory))
+        found |= known if known.get("split") == "test" else evaluate(run)
     if experiment.also is not None:
         kept = _read(run.path / MEASURED)
         if kept.get("budget") != budget:
-            kept = {"budget": budget, "numbers": experiment.also(run, data_of(run, directory=directory), budget)}
+            kept = {"budget": budget, "numbers": experiment.also(run, data_of(run), budget)}
             write_json(run.path / MEASURED, kept)
         found |= kept["numbers"]
     return found
