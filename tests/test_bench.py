@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from aae import cli
-from aae.bench import measure, plain, table
-from aae.bench.cases import CASES, EXACT, OURS, PEER, PLAIN, PRODUCTS, Case, conv, mlp, rows
+from aae.bench import CASES, measure, plain, table
+from aae.bench.cases import EXACT, OURS, PEER, PLAIN, PRODUCTS, PRODUCTS_EXACT, Case, conv, mlp, rows
+from aae.bench.encoding import encode
 from aae.bench.products import dense_products
 from aae.config import replace
 from aae.game import Game
@@ -56,10 +57,17 @@ def test_a_case_is_measured_in_turn_and_told_as_a_table() -> None:
     assert f"| small | {PLAIN} |" in table([measured])
 
 
+def test_encoding_is_measured_beside_the_plain_loop_and_its_products() -> None:
+    said = table([measure(encode(256), CPU, rounds=1)])
+    assert said.count("| encoding, 784-1000-1000-2, 256 rows a step |") == 5
+    assert "of this rate" in said
+
+
 def test_every_case_names_its_contenders() -> None:
     assert set(mlp(8).contenders) == {OURS, EXACT, PLAIN, PEER, PRODUCTS}
     assert set(conv(8).contenders) == {OURS, EXACT, PLAIN}
-    assert set(CASES) == {"dense-128", "dense-512", "conv-128"}
+    assert set(encode(256).contenders) == {OURS, EXACT, PLAIN, PRODUCTS, PRODUCTS_EXACT}
+    assert set(CASES) == {"dense-128", "dense-512", "conv-128", "encode"}
 
 
 def test_bad_rounds_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

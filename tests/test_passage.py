@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from conftest import tiny
 
 import aae
 from aae import priors
+from aae.cli import main
 from aae.data import Dataset
 from aae.errors import ConfigError, DataError
 from aae.report import outside_prior
@@ -89,3 +92,56 @@ def test_what_are_no_codes_is_refused_by_row_and_dimension(trained: aae.Run, cod
 def test_a_decoder_that_takes_no_class_says_so(trained: aae.Run) -> None:
     with pytest.raises(ConfigError, match="takes no class"):
         trained.decode(np.zeros((1, 2)), y=3)
+
+
+@pytest.fixture(scope="module")
+def wide(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> aae.Run:
+    """A run whose hidden layers are wide enough to be multiplied in bfloat16."""
+    config = tiny(model__encoder=(128, 128), model__decoder=(128, 128), precision="fp32")
+    return aae.train(config, tmp_path_factory.mktemp("wide") / "run", data=digits)
+
+
+@pytest.mark.parametrize("ask", ["encode", "reconstruct"])
+def test_a_run_in_bfloat16_says_nearly_what_it_says_in_float32(wide: aae.Run, digits: Dataset, ask: str) -> None:
+    half = aae.Run.load(wide.path, precision="bf16")
+    x = digits.x[:300].numpy().reshape(-1, 8, 8)
+    exact, near = getattr(wide, ask)(x), getattr(half, ask)(x)
+    assert near.dtype == np.float32
+    error = np.abs(near - exact).max() / exact.std()
+    assert 1e-5 < error < 0.05, "bfloat16 keeps two to three digits, and float32 keeps more"
+    assert np.array_equal(near[290:], getattr(half, ask)(x[290:])), "nor does it hang on the rows beside it"
+
+
+def test_the_precision_asked_for_goes_where_the_run_goes(wide: aae.Run, digits: Dataset, tmp_path: Path) -> None:
+    half = aae.Run.load(wide.path, precision="bf16")
+    x = digits.x[:20].numpy().reshape(-1, 8, 8)
+    for again in (pickle.loads(pickle.dumps(half)), half.in_memory(), half.save(tmp_path / "copy")):
+        assert np.array_equal(again.encode(x), half.encode(x))
+    assert np.array_equal(aae.Run.load(tmp_path / "copy").encode(x), wide.encode(x)), "what is kept knows none of it"
+
+
+def test_a_run_is_exact_unless_it_is_asked_for_less(wide: aae.Run, digits: Dataset, tmp_path: Path) -> None:
+    config = tiny(model__encoder=(128, 128), model__decoder=(128, 128), precision="bf16", epochs=1)
+    run = aae.train(config, tmp_path / "half", data=digits)
+    x = digits.x[:20].numpy().reshape(-1, 8, 8)
+    assert np.array_equal(run.encode(x), aae.Run.load(run.path, precision="fp32").encode(x))
+    assert not np.array_equal(run.encode(x), aae.Run.load(run.path, precision="bf16").encode(x))
+
+
+@pytest.mark.parametrize(
+    ("precision", "said"), [("half", "one of auto, fp32, tf32, bf16, got half"), ("tf32", "tf32 needs a CUDA GPU")]
+)
+def test_a_precision_that_is_not_there_is_refused(wide: aae.Run, precision: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        aae.Run.load(wide.path, device="cpu", precision=precision)
+
+
+def test_commands_take_a_precision(wide: aae.Run, digits: Dataset, tmp_path: Path) -> None:
+    x, out = digits.x[:20].numpy().reshape(-1, 8, 8), tmp_path / "codes.npz"
+    np.save(tmp_path / "x.npy", x)
+    assert main(["encode", str(wide.path), str(tmp_path / "x.npy"), "-o", str(out), "--precision", "bf16"]) == 0
+    with np.load(out) as found:
+        assert np.array_equal(found["codes"], aae.Run.load(wide.path, precision="bf16").encode(x))
+    assert main(["decode", str(wide.path), str(out), "-o", str(tmp_path / "rows.npz"), "--precision", "bf16"]) == 0
+    with np.load(out) as codes, np.load(tmp_path / "rows.npz") as rows:
+        assert not np.array_equal(rows["samples"], wide.decode(codes["codes"]))

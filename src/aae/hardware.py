@@ -14,6 +14,9 @@ import torch
 
 from aae.errors import ConfigError
 
+PRECISIONS = ("auto", "fp32", "tf32", "bf16")
+"""Arithmetic of the products that can be asked for; see `precision_of`."""
+
 
 def device_of(name: str) -> torch.device:
     """The device that `name` asks for; `auto` takes a CUDA GPU if there is one, else the processor.
@@ -61,6 +64,19 @@ def precision_name(name: str, device: torch.device) -> str:
     if precision_of(name, device) == torch.bfloat16:
         return "bf16"
     return "tf32" if name == "tf32" else "fp32"
+
+
+def arithmetic_of(asked: str | None, trained: str, device: torch.device) -> str:
+    """The products of a trained model in use, in a word: bf16, tf32 or fp32.
+
+    asked: one of `PRECISIONS`; None: float32, with TF32 products where it was `trained` so and the device has them.
+    Raises ConfigError for another one, and for tf32 where there is none.
+    """
+    if asked is None:
+        return "tf32" if trained == "tf32" and device.type == "cuda" else "fp32"
+    if asked not in PRECISIONS:
+        raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, got {asked}")
+    return precision_name(asked, device)
 
 
 @contextlib.contextmanager

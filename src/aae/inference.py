@@ -25,7 +25,7 @@ from aae.data.streaming import pieces
 from aae.data.tables import untyped
 from aae.diagnosis import Verdict, diagnose
 from aae.errors import ConfigError, DataError, RunError
-from aae.hardware import device_of
+from aae.hardware import arithmetic_of, device_of
 from aae.memory import MemoryRun
 from aae.models import AAE, build
 from aae.passage import Passage
@@ -48,9 +48,9 @@ class Run:
     that were changed by hand while it trained, each with the `step` from which it held.
     """
 
-    def __init__(self, directory: RunDirectory | MemoryRun, device: str = "auto") -> None:
+    def __init__(self, directory: RunDirectory | MemoryRun, device: str = "auto", precision: str | None = None) -> None:
         checkpoint = directory.load()
-        self.directory, self._asked_device = directory, device
+        self.directory, self._asked = directory, (device, precision)
         self.config = from_dict(Config, directory.config)
         self.spec = from_dict(DataSpec, directory.data["spec"])
         self.history: list[dict[str, Any]] = checkpoint.history
@@ -69,21 +69,32 @@ class Run:
                 "of your own is loaded within the same aae.models.own_networks"
             ) from None
         self.model.to(self.device).eval().requires_grad_(False)
-        self._passage = Passage(self.model, self.config, self.spec, self.device, self.where)
+        products = arithmetic_of(precision, self.config.precision, self.device)
+        self._passage = Passage(self.model, self.config, self.spec, self.device, self.where, products)
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto", plugin: str | Path | None = None) -> Run:
+    def load(
+        cls,
+        path: str | Path,
+        device: str = "auto",
+        plugin: str | Path | None = None,
+        precision: str | None = None,
+    ) -> Run:
         """The run in a directory; no code is run and no pickle read.
 
+        precision: arithmetic of the products in the networks, `auto`, `fp32`, `tf32` or `bf16`, as in training. None:
+        float32, or TF32 where the run was trained so. bfloat16 is faster where the processor or GPU has it natively
+        (`auto` asks) and leaves codes and rows about two digits: for many rows, not for what is measured or compared.
         plugin: the Python file of a run that was trained with one (docs/extending.md), which is run: name it only if
         you trust it. A copy is plugin.py in the directory.
 
-        Raises RunError for a directory that is missing, no run, or damaged: the message names the file.
+        Raises RunError for a directory that is missing, no run, or damaged: the message names the file. ConfigError
+        for a device or a precision that is unknown or that this machine has not.
         """
         directory = RunDirectory.open(path)
         if plugin is not None:
             belongs(plugin, from_dict(Config, directory.config), str(path))
-        return cls(directory, device)
+        return cls(directory, device, precision)
 
     @property
     def path(self) -> Path:
@@ -100,11 +111,11 @@ class Run:
 
         Raises RunError for a folder in use, StorageError where nothing can be written.
         """
-        return Run(MemoryRun.of(self.directory).write(path), self._asked_device)
+        return Run(MemoryRun.of(self.directory).write(path), *self._asked)
 
     def in_memory(self) -> Run:
         """The same run without its directory, which may then be moved or deleted."""
-        return Run(MemoryRun.of(self.directory), self._asked_device)
+        return Run(MemoryRun.of(self.directory), *self._asked)
 
     def flat(self, x: ArrayLike | Tensor) -> np.ndarray:
         """Rows in original units, checked, as float64 [n, features], channels first."""
@@ -112,7 +123,7 @@ class Run:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled, copied, or sent to another process, a run takes its weights along as bytes, never as a path."""
-        return Run, (MemoryRun.of(self.directory), self._asked_device)
+        return Run, (MemoryRun.of(self.directory), *self._asked)
 
     @property
     def latent(self) -> int:

@@ -1,9 +1,8 @@
 """Rows and codes on their way through the networks of a trained model, and back.
 
-Every row goes through the networks in float32 (products in TF32 where the run was trained with `precision = tf32`), in
-blocks of a fixed size that are padded where rows are missing. A
-matrix product sums in an order that depends on its shape, so without this a row's code would change in the last
-digits with the rows that stand beside it.
+Every row goes through the networks in blocks of a fixed size that are padded where rows are missing. A matrix product
+sums in an order that depends on its shape, so without this a row's code would change in the last digits with the rows
+that stand beside it. Products are float32 unless the run is loaded for others.
 """
 
 from __future__ import annotations
@@ -55,6 +54,8 @@ class Passage:
     device: torch.device
     where: str
     """The run, in words, for what is said of a wrong use."""
+    products: str = "fp32"
+    """Arithmetic of the products in the networks: fp32, tf32 or bf16."""
 
     @cached_property
     def scaling(self) -> Scaling:
@@ -85,7 +86,8 @@ class Passage:
         if len(rows) == 0:
             return network(rows.new_zeros(BLOCK, rows.shape[1]))[:0].cpu().numpy()
         out: list[Tensor] = []
-        with float32_products(self.config.precision, self.device):
+        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.products == "bf16")
+        with half, float32_products(self.products, self.device):
             for some in rows.split(TOGETHER * BLOCK):
                 here: list[Tensor] = []
                 for block in some.split(BLOCK):

@@ -20,6 +20,7 @@ from aae.hardware import float32_products, precision_of
 
 ROWS = 12_800
 OURS, EXACT, PLAIN, PEER, PRODUCTS = "aae", "aae, fp32", "plain PyTorch loop", "Pythae", "its matrix products alone"
+PRODUCTS_EXACT = "its matrix products alone, fp32"
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,3 @@ def conv(batch: int = 128) -> Case:
     changes = {"model.network": "conv", "model.encoder": (256,), "model.decoder": (256,)}
     config = replace(recipes.mnist_2d_uniform_post(), {"batch_size": batch, "epochs": 1000} | changes)
     return _case(f"convolutional, 3 x 32 x 32, batch {batch}", config, (3, 32, 32), plain.convolutional, peer=False)
-
-
-CASES: dict[str, Callable[[], Case]] = {
-    "dense-128": lambda: mlp(128),
-    "dense-512": lambda: mlp(512),
-    "conv-128": conv,
-}

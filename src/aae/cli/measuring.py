@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def bench(
     case: Annotated[
-        list[Literal["dense-128", "dense-512", "conv-128"]],
+        list[Literal["dense-128", "dense-512", "conv-128", "encode"]],
         tyro.conf.arg(help="What to measure; everything if none is named."),
     ] = [],  # noqa: B006
     rounds: Annotated[int, tyro.conf.arg(help="How often each contender runs, in turn with the others.")] = 7,
@@ -30,7 +30,7 @@ def bench(
     threads: Annotated[int, tyro.conf.arg(help="Processor threads (0: PyTorch's own choice).")] = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Measure how fast training is on this machine, beside a plain loop and its own matrix products."""
+    """Measure how fast training and encoding are on this machine, beside a plain loop and its own matrix products."""
     from aae import bench
     from aae.hardware import device_of, using_threads
 

@@ -22,6 +22,7 @@ from aae.cli.options import (
     OfClass,
     Out,
     OutArrays,
+    Precision,
     RunPath,
     rows_of,
     run_of,
@@ -39,13 +40,20 @@ from aae.errors import ConfigError
 
 
 def sample(
-    run: RunPath, /, out: Out, n: Count = 64, seed: int = 0, y: OfClass = None, condition: Conditions = ()
+    run: RunPath,
+    /,
+    out: Out,
+    n: Count = 64,
+    seed: int = 0,
+    y: OfClass = None,
+    condition: Conditions = (),
+    precision: Precision = None,
 ) -> None:
     """Decode codes drawn from the prior: new rows in original units (.npz) or a picture (.png)."""
     from aae.files import ROWS, check_suffix, write_rows
 
     check_suffix(out, *ROWS)
-    loaded = run_of(run)
+    loaded = run_of(run, precision)
     chosen = class_of(loaded, y, loaded.classes_to_sample)
     found = loaded.sample(n, seed=seed, y=chosen, condition=condition_of(loaded, condition))
     write_rows(out, loaded.spec, {"samples": found})
@@ -53,7 +61,13 @@ def sample(
 
 
 def encode(
-    run: RunPath, data: DataSource, /, out: OutArrays, data_dir: DataDir = None, layout: Layout = "auto"
+    run: RunPath,
+    data: DataSource,
+    /,
+    out: OutArrays,
+    data_dir: DataDir = None,
+    layout: Layout = "auto",
+    precision: Precision = None,
 ) -> None:
     """Write the codes of every row of DATA (arrays `codes` and, where known, `labels`).
 
@@ -63,7 +77,7 @@ def encode(
 
     annotated = data.lower().endswith(".h5ad")
     check_suffix(out, *((".npz", ".h5ad") if annotated else (".npz",)))
-    loaded = run_of(run)
+    loaded = run_of(run, precision)
     with rows_of(data, data_dir, layout, loaded.config, loaded.spec) as raw:
         codes = loaded.encode(raw.x)
         needed = loaded.classes_told and loaded.model.classifies and out.suffix.lower() == ".npz"
@@ -78,7 +92,13 @@ def encode(
 
 
 def decode(
-    run: RunPath, codes: CodesPath, /, out: Out, y: ClassOfCodes = None, condition: ConditionsOfCodes = ()
+    run: RunPath,
+    codes: CodesPath,
+    /,
+    out: Out,
+    y: ClassOfCodes = None,
+    condition: ConditionsOfCodes = (),
+    precision: Precision = None,
 ) -> None:
     """Decode codes: rows in original units (.npz, array `samples`) or a picture (.png).
 
@@ -88,7 +108,7 @@ def decode(
     from aae.files import ROWS, check_suffix, read_codes, write_rows
 
     check_suffix(out, *ROWS)
-    loaded = run_of(run)
+    loaded = run_of(run, precision)
     z = read_codes(codes)
     chosen, told = class_of_codes(loaded, codes, z, y), condition_of_codes(loaded, condition)
     rows = loaded.decode(z, chosen, told)
@@ -105,12 +125,13 @@ def reconstruct(
     layout: Layout = "auto",
     y: ClassOfRows = None,
     condition: ConditionsOfRows = (),
+    precision: Precision = None,
 ) -> None:
     """Encode every row of DATA and decode it again (.npz, array `samples`, or .png)."""
     from aae.files import ROWS, check_suffix, labels_of, write_rows
 
     check_suffix(out, *ROWS)
-    loaded = run_of(run)
+    loaded = run_of(run, precision)
     with rows_of(data, data_dir, layout, loaded.config, loaded.spec) as raw:
         chosen, told = class_of_rows(loaded, raw, y), condition_of_rows(loaded, raw, condition)
         rows = loaded.reconstruct(raw.x, chosen, told)
@@ -137,13 +158,19 @@ def impute(run: RunPath, data: DataSource, /, out: Out, layout: Layout = "auto",
 
 
 def predict(
-    run: RunPath, data: DataSource, /, out: OutArrays, data_dir: DataDir = None, layout: Layout = "auto"
+    run: RunPath,
+    data: DataSource,
+    /,
+    out: OutArrays,
+    data_dir: DataDir = None,
+    layout: Layout = "auto",
+    precision: Precision = None,
 ) -> None:
     """Write the class or cluster of every row of DATA (arrays `predicted`, `probabilities`, known `labels`)."""
     from aae.files import check_suffix, found_classes, labels_of, write_arrays
 
     check_suffix(out, ".npz")
-    loaded = run_of(run)
+    loaded = run_of(run, precision)
     with rows_of(data, data_dir, layout, loaded.config, loaded.spec) as raw:
         probabilities = loaded.predict_proba(raw.x)
     write_arrays(out, found_classes(probabilities) | labels_of(raw))
