@@ -138,7 +138,8 @@ def main() -> None:
         bench.table(found),
         "Encoding takes rows of bytes to codes as `Run.encode` does; `aae` is a run loaded with `precision = auto`, "
         "`aae, fp32` one loaded as it comes. `its matrix products alone` are those of one step, in its order, on as "
-        "many matrices as it has, with nothing else. The plain loop is `aae.bench.plain`: the post's algorithm with a DataLoader, in float32. ",
+        "many matrices as it has, with nothing else. The plain loop is `aae.bench.plain`: the post's algorithm with a "
+        "DataLoader, in float32.",
     ]
     Path("benchmarks/README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
