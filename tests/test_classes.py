@@ -249,7 +249,7 @@ def test_classes_as_numbers_names_and_shares() -> None:
 def test_classes_that_cannot_be(y: object, said: str) -> None:
     with pytest.raises(DataError, match=said):
         class_block(y, 2, 3, ("a", "b", "c"))  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="no class d; there are a, b, c"):
+    with pytest.raises(ConfigError, match="no class d; there are a, b, c"):
         class_number("d", 3, ("a", "b", "c"))
 
 

@@ -132,7 +132,7 @@ def test_conditions_as_they_are_written(told: aae.Run) -> None:
     columns = told.spec.conditions.columns  # type: ignore[union-attr]
     assert written_conditions(["age=30.5", "town=Oslo"], columns) == {"age": 30.5, "town": "Oslo"}
     for word, said in (("age", "NAME=VALUE"), ("size=3", "no condition 'size'"), ("age=x", "expected a number")):
-        with pytest.raises(DataError, match=said):
+        with pytest.raises(ConfigError, match=said):
             written_conditions([word], columns)
 
 
@@ -147,7 +147,7 @@ def test_conditions_of_every_kind_as_they_are_written() -> None:
     found = written_conditions([f"{name}={value}" for name, value in right.items()], columns)
     assert found == {"since": "2020-02-29", "owner": True, "sex": True, "rooms": 3}
     for name, value in (("since", "2020-02-30"), ("since", ""), ("owner", "2"), ("sex", "x"), ("rooms", "nan")):
-        with pytest.raises(DataError, match=f"--condition {name}={value}: expected"):
+        with pytest.raises(ConfigError, match=f"--condition {name}={value}: expected"):
             written_conditions([f"{key}={word}" for key, word in (right | {name: value}).items()], columns)
 
 

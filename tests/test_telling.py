@@ -102,6 +102,21 @@ def test_reconstruct_tells_the_labels_of_the_rows(supervised: aae.Run, table: Pa
     np.testing.assert_array_equal(arrays(tmp_path / "dogs.npz")["samples"], supervised.reconstruct(frame, "dog"))
 
 
+def test_a_frame_brings_its_classes_and_conditions(supervised: aae.Run, both: aae.Run) -> None:
+    frame = animals()
+    kinds = frame["kind"].to_numpy(str)
+    for run in (supervised, both):
+        np.testing.assert_array_equal(run.reconstruct(frame), run.reconstruct(frame, kinds))
+        assert not np.array_equal(run.reconstruct(frame), run.reconstruct(frame, "dog")), "unless it is said otherwise"
+    frame.loc[3, "size"] = np.nan
+    pd.testing.assert_frame_equal(supervised.impute(frame), supervised.impute(frame, kinds))
+    frame.loc[5, "kind"] = "fox"
+    with pytest.raises(DataError, match=r"row 5 \(counted from 0\) is of class fox"):
+        supervised.reconstruct(frame)
+    with pytest.raises(ConfigError, match="takes a class beside the code; give y"):
+        supervised.reconstruct(frame.drop(columns="kind"))
+
+
 def test_labels_are_matched_by_name(supervised: aae.Run, tmp_path: Path) -> None:
     """A file without cats numbers its classes otherwise than the run does."""
     frame = animals().query("kind != 'cat'")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from aae.errors import DataError
+from aae.errors import ConfigError, DataError
 
 Block = NDArray[np.float32]
 
@@ -54,12 +54,12 @@ def _numbers(given: NDArray[np.generic], classes: int, names: tuple[str, ...] | 
 
 
 def class_number(written: str, classes: int, names: tuple[str, ...] | None) -> int:
-    """A class as it is written on a command line, a name or else a number. DataError if there is no such class."""
+    """A class as it is written on a command line, a name or else a number. ConfigError if there is no such class."""
     if names and written in names:
         return names.index(written)
     if written.isdecimal() and int(written) < classes:
         return int(written)
-    raise DataError(f"--y: there is no class {written}; there are {_choice(names, classes)}")
+    raise ConfigError(f"--y: there is no class {written}; there are {_choice(names, classes)}")
 
 
 def _choice(names: Sequence[str] | None, classes: int) -> str:
@@ -81,7 +81,7 @@ def class_of_labels(
     if missing.any():
         raise DataError(
             f"{where}: row {int(missing.argmax())} (counted from 0) has no label, and the decoder takes a class beside "
-            "the code; label every row, or give --y, one class for all"
+            "the code; label every row, or give y (--y), one class for all"
         )
     if text is None and called is not None:
         if labels.max(initial=-1) >= len(called):

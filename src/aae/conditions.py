@@ -15,7 +15,7 @@ from aae.data import Scaling, rows
 from aae.data.cells import Cells, Table
 from aae.data.layout import LARGEST
 from aae.data.tables import is_time, untyped
-from aae.errors import DataError
+from aae.errors import ConfigError, DataError
 
 WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 
@@ -48,23 +48,23 @@ def condition_block(given: Any, n: int, spec: DataSpec) -> Tensor:
 def written_conditions(words: Sequence[str], columns: Sequence[Column]) -> dict[str, Any]:
     """NAME=VALUE words of a command line as a mapping from the name of every column.
 
-    DataError for another form, a wrong name, a value that the column cannot have, and a column left out.
+    ConfigError for another form, a wrong name, a value that the column cannot have, and a column left out.
     """
     known, found = {column.name: column for column in columns}, dict[str, Any]()
     for word in words:
         name, sign, value = word.partition("=")
         if not sign:
-            raise DataError(f"--condition {word}: expected NAME=VALUE, such as {next(iter(known))}=...")
+            raise ConfigError(f"--condition {word}: expected NAME=VALUE, such as {next(iter(known))}=...")
         if name not in known:
-            raise DataError(f"--condition {word}: there is no condition {name!r}; there are {', '.join(known)}")
+            raise ConfigError(f"--condition {word}: there is no condition {name!r}; there are {', '.join(known)}")
         found[name] = _read(value, known[name])
     if len(found) < len(known):
-        raise DataError(f"--condition: given for {', '.join(found)}; expected {', '.join(known)}")
+        raise ConfigError(f"--condition: given for {', '.join(found)}; expected {', '.join(known)}")
     return found
 
 
 def _read(text: str, column: Column) -> Any:
-    """The value of a column that stands for `text`; DataError, naming the option, where there is none."""
+    """The value of a column that stands for `text`; ConfigError, naming the option, where there is none."""
     expected = {
         "category": f"one of {', '.join(column.categories)}",
         "boolean": f"one of {', '.join(column.categories or ('true', 'false'))}",
@@ -79,7 +79,7 @@ def _read(text: str, column: Column) -> Any:
         return WORDS[text.lower()]
     if column.kind in ("number", "integer") and is_number(text) and abs(float(text)) <= LARGEST:  # which NaN is not
         return float(text)
-    raise DataError(f"--condition {column.name}={text}: expected {expected}")
+    raise ConfigError(f"--condition {column.name}={text}: expected {expected}")
 
 
 def middle_condition(values: NDArray[np.float64], columns: Sequence[Column]) -> NDArray[np.float64]:

@@ -14,12 +14,13 @@ from torch.nn import functional as F
 
 from aae import data as data_module
 from aae.checkpoint import RunDirectory
-from aae.classes import class_numbers
+from aae.classes import class_numbers, class_of_labels
 from aae.conditions import condition_values
 from aae.config import Config, DataSpec, from_dict
 from aae.data import Dataset, Table
 from aae.data.frames import from_frame, is_frame, with_columns
 from aae.data.layout import GIVEN
+from aae.data.sources import Raw
 from aae.data.spool import held
 from aae.data.streaming import pieces
 from aae.data.tables import untyped
@@ -229,13 +230,28 @@ class Run:
     def reconstruct(self, x: ArrayLike | Tensor, y: ArrayLike | None = None, condition: Any = None) -> np.ndarray:
         """Rows in original units, encoded and decoded again: float32 [n, *shape].
 
-        y, condition: of the rows, as in `decode`. A model that finds classes itself needs none; conditions are taken
-        from `x` where it is a table or a frame.
+        y, condition: of the rows, as in `decode`. A model that finds classes itself needs none; both are taken from `x`
+        where it is a table or a frame that has their columns.
         """
+        y = self._labels(x) if y is None else y
         if y is None and self.model.classifies and self.model.beside:
             y = self.predict_proba(x)
         whole = y is not None and np.ndim(y) == 2 and np.shape(y)[1] != self.classes_told  # conditions are in y
         return self.decode(self.encode(x), y, condition if whole else self._conditions(x, condition))
+
+    def _labels(self, x: Any) -> np.ndarray | None:
+        """The classes of rows that bring them, a table or frame, if the decoder is told any and the model finds none.
+
+        DataError for a row without one and for one that the run does not know.
+        """
+        label, brings = self.config.data.label, is_frame(x) or isinstance(x, Table)
+        if label is None or not (brings and self.classes_told) or self.model.classifies:
+            return None
+        table = from_frame(x, GIVEN) if is_frame(x) else x
+        raw = Raw.table(table, self.config.data, GIVEN, needs_label=False)
+        return (
+            None if raw.y is None else class_of_labels(raw.y, raw.classes, self.classes_told, self.class_names, GIVEN)
+        )
 
     def _conditions(self, x: Any, condition: Any) -> Any:
         """`condition`, or where there is none and the decoder is told any those of the rows: `x`, a table or frame."""
@@ -310,6 +326,7 @@ class Run:
             )
         stored = self._passage.mapped(x)
         given = data_module.rows(x, self.spec).numpy() if stored is None else stored
+        y = self._labels(x) if y is None else y  # which `given` has no more
         found = self.reconstruct(given, y, x if self.spec.conditions is not None else None)
 
         def filled_up(part: slice) -> np.ndarray:

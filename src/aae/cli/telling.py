@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def class_of(run: Run, written: str | None, classes: int) -> int | None:
-    """The class on the line as a number, out of so many. ConfigError where there are none, DataError for another."""
+    """The class on the line as a number, out of so many. ConfigError for another, and where there are none."""
     from aae.classes import class_number
 
     if written is None:
@@ -68,7 +68,7 @@ def class_of_codes(run: Run, path: Path, codes: np.ndarray, written: str | None)
 
 
 def condition_of(run: Run, words: tuple[str, ...]) -> dict[str, Any] | None:
-    """The conditions on the line; ConfigError where the decoder is told none."""
+    """The conditions on the line; ConfigError for wrong ones, and where the decoder is told none."""
     from aae.conditions import written_conditions
 
     if not words:
