@@ -18,6 +18,7 @@ import torch
 
 import aae
 from aae.config import Config, replace
+from aae.evaluation import data_of, rows_of
 
 MEASURES = (
     ("c2st", "two-sample test"),
@@ -27,6 +28,9 @@ MEASURES = (
     ("knn_accuracy", "neighbour accuracy"),
 )
 PRECISIONS = ("fp32", "bf16")
+IN_USE = (("codes", "codes"), ("rows", "reconstructed rows"))
+"""What a run that was trained in fp32 says when it is loaded in bf16; see `in_use`."""
+ROWS = 1000
 
 
 def measured(config: Config, seed: int, precision: str, threads: int) -> dict[str, float]:
@@ -34,12 +38,22 @@ def measured(config: Config, seed: int, precision: str, threads: int) -> dict[st
     with tempfile.TemporaryDirectory() as folder:
         run = aae.train(replace(config, changes), Path(folder) / "run")
         found = run.evaluate("validation")
+        found |= in_use(run) if precision == "fp32" else {}
     print(config.recipe, precision, seed, {key: round(found[key], 4) for key, _ in MEASURES}, flush=True)
-    return {**{key: found[key] for key, _ in MEASURES}, "epochs": len(run.history)}
+    kept = [key for key, _ in MEASURES] + [key for key, _ in IN_USE if key in found]
+    return {**{key: found[key] for key in kept}, "epochs": len(run.history)}
 
 
-def spread(values: list[float]) -> str:
-    return f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}"
+def in_use(run: aae.Run) -> dict[str, float]:
+    """Root mean square of what bf16 changes in codes and reconstructed rows, in their deviations."""
+    half = aae.Run.load(run.path, precision="bf16")
+    rows = rows_of(data_of(run), "validation").x[:ROWS]
+    pairs = {"codes": (run.encode(rows), half.encode(rows)), "rows": (run.reconstruct(rows), half.reconstruct(rows))}
+    return {key: float(((a - b) ** 2).mean() ** 0.5 / a.std()) for key, (a, b) in pairs.items()}
+
+
+def spread(values: list[float], digits: int = 4) -> str:
+    return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
 
 
 def section(config: Config, seeds: list[int], threads: int) -> str:
@@ -56,6 +70,12 @@ def section(config: Config, seeds: list[int], threads: int) -> str:
         deviation = statistics.stdev(a)
         apart = (statistics.mean(b) - statistics.mean(a)) / deviation if deviation else 0.0
         lines.append(f"| {name} | {spread(a)} | {spread(b)} | {apart:+.1f} |")
+    lines += [
+        "",
+        'Loaded in bf16 (`Run.load(..., precision="bf16")`), the fp32 runs give other values by (root mean square,',
+    ]
+    said = [f"{word} {spread([100 * one[key] for one in found['fp32']], 2)} %" for key, word in IN_USE]
+    lines.append(f"in deviations of the values): {', '.join(said)}.")
     return "\n".join(lines)
 
 

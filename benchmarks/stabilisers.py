@@ -68,6 +68,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "adversarial.discriminator_steps": 3,
         "average": 0.999,
     },
+    "the same, 5 discriminator steps of three layers (`auto`)": {
+        **GROWING,
+        **BOTH,
+        "adversarial.discriminator_steps": 5,
+        "model.discriminator": (128, 128, 128),
+        "average": 0.999,
+    },
 }
 MEASURES = ("c2st", "inside", "empty_cells", "mse", "knn_accuracy")
 
