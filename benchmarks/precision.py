@@ -100,6 +100,10 @@ def main() -> None:
         "Weights, codes, losses and what an optimizer adds up are float32 in both; only the wide products differ. "
         "Mean ± standard deviation over the seeds, measured on validation rows. A difference within a few "
         "deviations of fp32 itself is luck.",
+        "`--precision` of `aae train` chooses; `auto`, the default, takes bfloat16 where the machine has it natively. A "
+        "trained run works in float32 unless it is asked for less, for many rows at once: `aae encode --precision bf16` "
+        "(also `sample`, `decode`, `reconstruct`, `predict`) or `aae.Run.load(path, precision=\"bf16\")`. How much "
+        "faster that is: [benchmarks](../benchmarks/README.md).",
         f"Made by `{command}` (torch {torch.__version__}, seeds {', '.join(map(str, given.seeds))}).",
         *(section(config, given.seeds, given.threads) for config in configs),
     ]
