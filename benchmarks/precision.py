@@ -18,7 +18,7 @@ import torch
 
 import aae
 from aae.config import Config, replace
-from aae.evaluation import data_of, rows_of
+from aae.evaluation import data_of, known_classes, rows_of
 
 MEASURES = (
     ("c2st", "two-sample test"),
@@ -47,8 +47,10 @@ def measured(config: Config, seed: int, precision: str, threads: int) -> dict[st
 def in_use(run: aae.Run) -> dict[str, float]:
     """Root mean square of what bf16 changes in codes and reconstructed rows, in their deviations."""
     half = aae.Run.load(run.path, precision="bf16")
-    rows = rows_of(data_of(run), "validation").x[:ROWS]
-    pairs = {"codes": (run.encode(rows), half.encode(rows)), "rows": (run.reconstruct(rows), half.reconstruct(rows))}
+    held = rows_of(data_of(run), "validation")
+    x, y = held.x[:ROWS], known_classes(run, held)
+    y = None if y is None else y[:ROWS]
+    pairs = {"codes": (run.encode(x), half.encode(x)), "rows": (run.reconstruct(x, y), half.reconstruct(x, y))}
     return {key: float(((a - b) ** 2).mean() ** 0.5 / a.std()) for key, (a, b) in pairs.items()}
 
 
@@ -100,9 +102,10 @@ def main() -> None:
         "Weights, codes, losses and what an optimizer adds up are float32 in both; only the wide products differ. "
         "Mean ± standard deviation over the seeds, measured on validation rows. A difference within a few "
         "deviations of fp32 itself is luck.",
-        "`--precision` of `aae train` chooses; `auto`, the default, takes bfloat16 where the machine has it natively. A "
-        "trained run works in float32 unless it is asked for less, for many rows at once: `aae encode --precision bf16` "
-        "(also `sample`, `decode`, `reconstruct`, `predict`) or `aae.Run.load(path, precision=\"bf16\")`. How much "
+        "`--precision` of `aae train` chooses; `auto`, the default, takes bfloat16 where the machine has it natively. "
+        "A trained run works in float32 unless it is asked for less, for many rows at once: `aae encode --precision "
+        "bf16` (also `sample`, `decode`, `reconstruct`, `restyle`, `impute`, `predict`) or "
+        '`aae.Run.load(path, precision="bf16")`. Layers of at most 64 units stay in float32. How much '
         "faster that is: [benchmarks](../benchmarks/README.md).",
         f"Made by `{command}` (torch {torch.__version__}, seeds {', '.join(map(str, given.seeds))}).",
         *(section(config, given.seeds, given.threads) for config in configs),

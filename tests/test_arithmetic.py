@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from aae.arithmetic import CODE_WIDTH, dense, gradients_for, in_half, moved, twice
 from aae.config import replace
 from aae.data import Dataset
+from aae.errors import TrainingError
 from aae.game import Game
 from aae.networks import MLP
 from aae.objectives import gradient_penalty
@@ -33,9 +34,9 @@ def half(enabled: bool = True) -> torch.autocast:
     return torch.autocast("cpu", torch.bfloat16, enabled=enabled)
 
 
-def stack(widths: tuple[int, ...]) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+def stack(widths: tuple[int, ...], rows: int = 33) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     make = torch.Generator().manual_seed(0)
-    x = torch.randn(33, widths[0], generator=make, requires_grad=True)
+    x = torch.randn(rows, widths[0], generator=make, requires_grad=True)
     weights = [
         (torch.randn(b, a, generator=make) * (2 / a) ** 0.5).requires_grad_() for a, b in itertools.pairwise(widths)
     ]
@@ -59,13 +60,53 @@ def found(y: Tensor, everything: list[Tensor]) -> list[Tensor]:
     return [y, *torch.autograd.grad(y.float().square().sum(), everything)]
 
 
+@pytest.mark.parametrize("rows", [1, 33, 128])
 @pytest.mark.parametrize("name", STACKS)
-def test_in_float32_it_is_the_layers_by_hand(name: str) -> None:
-    x, weights, biases = stack(STACKS[name])
+def test_in_float32_it_is_the_layers_by_hand(name: str, rows: int) -> None:
+    x, weights, biases = stack(STACKS[name], rows)
     everything = [x, *weights, *biases]
     expected = found(by_hand(x, weights, biases), everything)
     for a, b in zip(found(dense(x, weights, biases), everything), expected, strict=True):
         assert difference(a, b) < 1e-6
+
+
+@pytest.mark.parametrize("rows", [0, 1, 64, 128])
+def test_gradients_of_views_are_those_of_their_copies(rows: int) -> None:
+    """A sum's gradient is one number seen everywhere; rows may be every other one of a wider array."""
+    _, weights, biases = stack((80, 96, 70))
+    around = torch.randn(2 * rows, 100, generator=torch.Generator().manual_seed(1))
+    pairs = []
+    for layers in (dense, by_hand):
+        x = around[::2, 10:90].requires_grad_()
+        pairs.append(torch.autograd.grad(layers(x, weights, biases).sum(), [x, *weights, *biases]))
+    for a, b in zip(*pairs, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("enabled", [False, True], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("rows", [1, 128])
+@pytest.mark.parametrize("where", ["x", "weight"])
+def test_what_is_not_a_number_comes_out_as_none(enabled: bool, rows: int, where: str) -> None:
+    """ReLU must not hide it: a broken network would look healthy."""
+    x, weights, biases = stack((80, 96, 100, 70), rows)
+    with torch.no_grad():
+        (x if where == "x" else weights[0]).fill_(torch.nan)
+        with half(enabled):
+            assert dense(x, weights, biases).isnan().all()
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("changes", [{}, {"model.latent": 100}, {"model.network": "conv"}])
+def test_a_weight_that_is_not_a_number_ends_training(
+    changes: dict[str, object], precision: torch.dtype, digits: Dataset
+) -> None:
+    wide = dict.fromkeys(("model.encoder", "model.decoder", "model.discriminator"), (128, 128))
+    game = Game.new(replace(tiny(), {**wide, **changes}), digits, torch.device("cpu"))
+    with torch.no_grad():
+        next(game.model.get_submodule("encoder").parameters()).view(-1)[0] = torch.nan
+    game.take_step(torch.arange(128), precision)
+    with pytest.raises(TrainingError, match="no longer finite"):
+        game.check_finite()
 
 
 @pytest.mark.parametrize("name", STACKS)

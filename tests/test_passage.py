@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import torch
 from conftest import tiny
 
 import aae
-from aae import priors
+from aae import export, priors
 from aae.cli import main
-from aae.data import Dataset
+from aae.config import replace, resolve
+from aae.data import Dataset, load
 from aae.errors import ConfigError, DataError
 from aae.report import outside_prior
 
@@ -145,3 +147,36 @@ def test_commands_take_a_precision(wide: aae.Run, digits: Dataset, tmp_path: Pat
     assert main(["decode", str(wide.path), str(out), "-o", str(tmp_path / "rows.npz"), "--precision", "bf16"]) == 0
     with np.load(out) as codes, np.load(tmp_path / "rows.npz") as rows:
         assert not np.array_equal(rows["samples"], wide.decode(codes["codes"]))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model.network": "conv"},
+        {"model.normalization": "batch"},
+        {"model.kind": "supervised", "prior.kind": "gaussian"},
+        {"model.kind": "semi-supervised", "data.labelled": 100, "prior.kind": "gaussian"},
+    ],
+    ids=lambda changes: next(iter(changes.values())),
+)
+def test_every_kind_of_model_can_be_used_in_bfloat16(changes: dict[str, Any], digits: Dataset, tmp_path: Path) -> None:
+    wide = {"model.encoder": (128, 128), "model.decoder": (128, 128), "precision": "fp32", "epochs": 1}
+    config = resolve(tiny(), replace(tiny(), {**wide, **changes}))
+    run = aae.train(config, tmp_path / "run", data=load(config.data) if "data.labelled" in changes else digits)
+    half = aae.Run.load(run.path, precision="bf16")
+    x, y = digits.x[:50].numpy().reshape(-1, 8, 8), 3 if run.classes_told else None
+    asks: list[Callable[[aae.Run], np.ndarray]] = [lambda r: r.encode(x), lambda r: r.sample(50, y=y)]
+    asks.append(lambda r: r.predict_proba(x) if r.model.classifies else r.discriminate(r.sample_prior(50)))
+    for ask in asks:
+        exact, near = ask(run), ask(half)
+        assert near.dtype == exact.dtype
+        assert np.abs(near - exact).max() < 0.1 * exact.std()
+
+
+def test_what_is_measured_and_exported_is_exact(wide: aae.Run, tmp_path: Path) -> None:
+    half = aae.Run.load(wide.path, precision="bf16")
+    assert half.exact is not half
+    assert wide.exact is wide
+    want = wide.evaluate("validation")
+    assert half.evaluate("validation") == want
+    assert [one.path.name for one in export.to_torch(half, tmp_path)]

@@ -71,11 +71,13 @@ class _Dense(torch.autograd.Function):
             if half and i not in exact and not _narrow(weight):
                 x = x.to(torch.bfloat16)
                 inputs.append(x)
-                x = _product(x, in_half(weight), bias.to(torch.bfloat16), relu=not last)
+                x = torch.addmm(bias.to(torch.bfloat16), x, in_half(weight).t())
             else:
                 inputs.append(x)
-                x = _product(x.float(), weight, bias, relu=not last)
+                x = F.linear(x.float(), weight, bias) if _narrow(weight) else product(x.float(), weight, bias)
                 x = x if last or not half else x.to(torch.bfloat16)
+            if not last:
+                x.relu_()  # not by oneDNN, whose own ReLU makes 0 of NaN
         ctx.save_for_backward(*inputs, *parameters)
         ctx.half, ctx.layers, ctx.exact = half, layers, exact
         return x
@@ -93,7 +95,7 @@ class _Dense(torch.autograd.Function):
         for i in range(n - 1, -1, -1):
             weight, x = weights[i], inputs[i]
             if _asked(weight):
-                for_weights[i] = _to_weight(g, x.to(kind))
+                for_weights[i] = _to_weight(g, x.to(kind), weight)
             if _asked(biases[i]):
                 for_biases[i] = g.sum(0, dtype=torch.float32)
             if i > 0:
@@ -106,26 +108,28 @@ class _Dense(torch.autograd.Function):
         return (for_x, None, None, *for_weights, *for_biases)
 
 
-def _product(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool = False) -> Tensor:
-    """x W^T + b, and ReLU of it, by oneDNN where this build of PyTorch has it."""
-    if _onednn is None or _narrow(weight):
-        y = F.linear(x, weight, bias)
-        return y.relu_() if relu else y
-    return _onednn(x, weight, bias, "relu" if relu else "none", [], "")
+def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x W^T + b in float32 on a processor, by oneDNN where this build of PyTorch has it.
+
+    x: [rows, in]; weight: [out, in]; bias: [out].
+    """
+    if _onednn is None or not x.numel():
+        return F.linear(x, weight, bias)
+    return _onednn(x, weight, bias, "none", [], "")
 
 
 def _to_input(g: Tensor, weight: Tensor) -> Tensor:
     """g W: the gradient at the input of a layer."""
-    return g @ in_half(weight) if g.dtype == torch.bfloat16 else _product(g, weight.t(), None)
+    if g.dtype == torch.bfloat16:
+        return g @ in_half(weight)
+    return g @ weight if _narrow(weight) else product(g, weight.t())
 
 
-def _to_weight(g: Tensor, x: Tensor) -> Tensor:
+def _to_weight(g: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     """g^T x in float32: the gradient of a layer's weight."""
     if g.dtype == torch.bfloat16:
         return (g.t() @ x).float()
-    if min(g.shape[1], x.shape[1]) <= CODE_WIDTH:
-        return g.t() @ x
-    return _product(g.t(), x.t(), None)
+    return g.t() @ x if _narrow(weight) else product(g.t(), x.t())
 
 
 _onednn: Any = None

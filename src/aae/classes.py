@@ -81,7 +81,7 @@ def class_of_labels(
     if missing.any():
         raise DataError(
             f"{where}: row {int(missing.argmax())} (counted from 0) has no label, and the decoder takes a class beside "
-            "the code; label every row, or give y (--y), one class for all"
+            "the code; label every row, or give one class for all"
         )
     if text is None and called is not None:
         if labels.max(initial=-1) >= len(called):

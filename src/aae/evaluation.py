@@ -85,9 +85,10 @@ def evaluate(run: Run, *, split: str = "test", data: Dataset | None = None, full
     full: also hold decoded samples against held-out rows, with floors and bad controls, which takes minutes on large
     data; see `aae.quality.sample_quality`.
 
+    The run is measured in the precision that `Run.load` gives it when none is asked for.
     Raises ConfigError for an unknown split, RunError if the data is not what the run was trained on.
     """
-    data = data_of(run) if data is None else data
+    run, data = run.exact, data_of(run) if data is None else data
     train, held = rows_of(data, "train"), rows_of(data, split)
     prior = None if run.config.model.kind == "autoencoder" else run.matched_prior
     found: dict[str, Any] = {"split": split, "rows": len(held), "seed": run.config.seed, "epochs": len(run.history)}

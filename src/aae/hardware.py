@@ -69,11 +69,12 @@ def precision_name(name: str, device: torch.device) -> str:
 def arithmetic_of(asked: str | None, trained: str, device: torch.device) -> str:
     """The products of a trained model in use, in a word: bf16, tf32 or fp32.
 
-    asked: one of `PRECISIONS`; None: float32, with TF32 products where it was `trained` so and the device has them.
+    asked: one of `PRECISIONS`; None: float32, with TF32 products where it was `trained` so and the device has them,
+    as those of compute capability 8.0 and later do.
     Raises ConfigError for another one, and for tf32 where there is none.
     """
     if asked is None:
-        return "tf32" if trained == "tf32" and device.type == "cuda" else "fp32"
+        return "tf32" if trained == "tf32" and device.type == "cuda" and has_bf16(device) else "fp32"
     if asked not in PRECISIONS:
         raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, got {asked}")
     return precision_name(asked, device)

@@ -91,11 +91,12 @@ def pull(
     token: str | None = None,
     api: Any = None,
     device: str = "auto",
+    precision: str | None = None,
 ) -> Run:
     """The run in a repository, or in a folder that is laid out like one; nothing in it is executed.
 
-    folder: a new folder for the run; None: it is kept in memory. RunError for a repository that holds no run, or a
-    damaged one; HubError where it cannot be fetched.
+    folder: a new folder for the run; None: it is kept in memory. device, precision: as for `Run.load`. RunError for a
+    repository that holds no run, or a damaged one; HubError where it cannot be fetched.
     """
     with tempfile.TemporaryDirectory() as parent:
         if Path(repo).is_dir():
@@ -109,14 +110,14 @@ def pull(
                 api.snapshot_download(repo, revision=revision, local_dir=fetched, allow_patterns=list(PATTERNS))
         memory = MemoryRun.of(RunDirectory.open(fetched))
         if folder is None:
-            return Run(memory, device)
+            return Run(memory, device, precision)
         made = memory.write(folder)
         for name in ("README.md", "metrics.json"):
             if (fetched / name).is_file():
                 shutil.copyfile(fetched / name, made.path / name)
         if (fetched / "figures").is_dir():
             shutil.copytree(fetched / "figures", made.path / "figures", ignore=_no_links)
-        return Run(made, device)
+        return Run(made, device, precision)
 
 
 def _no_links(folder: str, names: list[str]) -> list[str]:

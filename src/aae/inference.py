@@ -14,13 +14,12 @@ from torch.nn import functional as F
 
 from aae import data as data_module
 from aae.checkpoint import RunDirectory
-from aae.classes import class_numbers, class_of_labels
+from aae.classes import class_numbers
 from aae.conditions import condition_values
 from aae.config import Config, DataSpec, from_dict
 from aae.data import Dataset, Table
 from aae.data.frames import from_frame, is_frame, with_columns
 from aae.data.layout import GIVEN
-from aae.data.sources import Raw
 from aae.data.spool import held
 from aae.data.streaming import pieces
 from aae.data.tables import untyped
@@ -85,7 +84,8 @@ class Run:
 
         precision: arithmetic of the products in the networks, `auto`, `fp32`, `tf32` or `bf16`, as in training. None:
         float32, or TF32 where the run was trained so. bfloat16 is faster where the processor or GPU has it natively
-        (`auto` asks) and leaves codes and rows about two digits: for many rows, not for what is measured or compared.
+        (`auto` asks) and less exact (docs/precision.md): for many rows, not for what is measured, reported or
+        exported, which goes by `exact`. Layers of at most 64 units stay in float32.
         plugin: the Python file of a run that was trained with one (docs/extending.md), which is run: name it only if
         you trust it. A copy is plugin.py in the directory.
 
@@ -113,6 +113,12 @@ class Run:
         Raises RunError for a folder in use, StorageError where nothing can be written.
         """
         return Run(MemoryRun.of(self.directory).write(path), *self._asked)
+
+    @property
+    def exact(self) -> Run:
+        """The run with the products that it is measured with: itself, or loaded again if it was loaded for others."""
+        device, precision = self._asked
+        return self if precision is None else Run(self.directory, device)
 
     def in_memory(self) -> Run:
         """The same run without its directory, which may then be moved or deleted."""
@@ -231,40 +237,28 @@ class Run:
         """Rows in original units, encoded and decoded again: float32 [n, *shape].
 
         y, condition: of the rows, as in `decode`. A model that finds classes itself needs none; both are taken from `x`
-        where it is a table or a frame that has their columns.
+        where it is a table or a frame that has their columns, whose labels are matched by name: in a column of numbers
+        1 is the class called 1, while a `y` of 1 is the second class.
         """
-        y = self._labels(x) if y is None else y
-        if y is None and self.model.classifies and self.model.beside:
-            y = self.predict_proba(x)
+        x, y, condition = self._told(x, y, condition)
+        return self.decode(self.encode(x), y, condition)
+
+    def _told(self, x: Any, y: Any, condition: Any) -> tuple[Any, Any, Any]:
+        """Rows with the classes and conditions that the decoder is told of them: as given, or as found or brought."""
+        x = from_frame(x, GIVEN) if self.spec.columns and is_frame(x) else x  # once, for all that is taken from it
+        if y is None:
+            finds = self.model.classifies and self.model.beside
+            y = self.predict_proba(x) if finds else self._passage.labels(x)
         whole = y is not None and np.ndim(y) == 2 and np.shape(y)[1] != self.classes_told  # conditions are in y
-        return self.decode(self.encode(x), y, condition if whole else self._conditions(x, condition))
-
-    def _labels(self, x: Any) -> np.ndarray | None:
-        """The classes of rows that bring them, a table or frame, if the decoder is told any and the model finds none.
-
-        DataError for a row without one and for one that the run does not know.
-        """
-        label, brings = self.config.data.label, is_frame(x) or isinstance(x, Table)
-        if label is None or not (brings and self.classes_told) or self.model.classifies:
-            return None
-        table = from_frame(x, GIVEN) if is_frame(x) else x
-        raw = Raw.table(table, self.config.data, GIVEN, needs_label=False)
-        return (
-            None if raw.y is None else class_of_labels(raw.y, raw.classes, self.classes_told, self.class_names, GIVEN)
-        )
-
-    def _conditions(self, x: Any, condition: Any) -> Any:
-        """`condition`, or where there is none and the decoder is told any those of the rows: `x`, a table or frame."""
-        told = self.spec.conditions is not None and condition is None
-        return x if told and (is_frame(x) or isinstance(x, Table)) else condition
+        return x, y, condition if whole else self._passage.conditions(x, condition)
 
     def reconstructed_features(self, x: ArrayLike | Tensor) -> np.ndarray:
         """As `reconstruct`, but as the networks see it: scaled features, float32 [n, features].
 
         Of a table means, and the probabilities of truth and of each category; see `aae.columns` for their places.
         """
-        y = self.predict_proba(x) if self.model.classifies and self.model.beside else None
-        return self.decoded_features(self.encode(x), y)
+        x, y, condition = self._told(x, None, None)
+        return self.decoded_features(self.encode(x), y, condition)
 
     def decoded_features(self, z: ArrayLike | Tensor, y: ArrayLike | None = None, condition: Any = None) -> np.ndarray:
         """As `decode`, but as the networks see it: scaled features, float32 [n, features]."""
@@ -324,19 +318,19 @@ class Run:
                 f"{self.where} was trained on {self.spec.name}, which has no columns that may be missing; "
                 "train on a table, or on an array with --data.layout table"
             )
-        stored = self._passage.mapped(x)
-        given = data_module.rows(x, self.spec).numpy() if stored is None else stored
-        y = self._labels(x) if y is None else y  # which `given` has no more
-        found = self.reconstruct(given, y, x if self.spec.conditions is not None else None)
+        table = from_frame(x, GIVEN) if is_frame(x) else x
+        stored = self._passage.mapped(table)
+        given = data_module.rows(table, self.spec).numpy() if stored is None else stored
+        y = self._passage.labels(table) if y is None else y  # which `given` has no more
+        found = self.reconstruct(given, y, table if self.spec.conditions is not None else None)
 
         def filled_up(part: slice) -> np.ndarray:
             rows = data_module.rows(given[part], self.spec, part.start).numpy()
             return np.where(np.isnan(rows), found[part], rows)
 
         filled = held(filled_up(part) for part in pieces(given))
-        if not (is_frame(x) or isinstance(x, Table)):
+        if not isinstance(table, Table):
             return filled
-        table = from_frame(x, GIVEN) if is_frame(x) else x
         full = table.filled(self.table(filled))
         return with_columns(x, full) if is_frame(x) else table.replaced(full)
 
@@ -388,7 +382,7 @@ class Run:
         ConfigError for a model whose decoder takes no class.
         """
         self._passage.takes_classes("decode the codes as they are")
-        codes, classes, condition = self.encode(x), self.classes_told, self._conditions(x, condition)
+        codes, classes, condition = self.encode(x), self.classes_told, self._passage.conditions(x, condition)
         if condition is not None and self.spec.conditions is not None:
             condition = condition_values(condition, len(codes), self.spec.conditions).repeat_interleave(classes, 0)
         rows = self.decode(codes.repeat(classes, axis=0), np.tile(np.arange(classes), len(codes)), condition)

@@ -17,11 +17,13 @@ import torch
 from torch import Tensor
 
 from aae import data as data_module
-from aae.classes import class_block
+from aae.classes import class_block, class_of_labels
 from aae.conditions import condition_block
 from aae.config import Config, DataSpec
 from aae.data import Scaling, Table
-from aae.data.layout import LARGEST, numbers
+from aae.data.frames import is_frame
+from aae.data.layout import GIVEN, LARGEST, numbers
+from aae.data.sources import Raw
 from aae.data.spool import held
 from aae.data.streaming import mapped, pieces
 from aae.data.table_scaling import drawn_between, scaled_bounds
@@ -120,6 +122,23 @@ class Passage:
                 f"codes must be finite and within 1e30; row {row}, dimension {column} is {array[row, column]}"
             )
         return torch.from_numpy(array.astype(np.float32, order="C")).to(self.device)
+
+    def labels(self, x: Any) -> np.ndarray | None:
+        """The classes of the rows of a Table that has them, by number [n], if the decoder is told any.
+
+        None as well where the model finds classes itself. DataError for a row without one and for an unknown one.
+        """
+        if not isinstance(x, Table) or not self.classes_told or self.model.classifies:
+            return None
+        raw = Raw.table(x, self.config.data, GIVEN, needs_label=False)
+        return (
+            None if raw.y is None else class_of_labels(raw.y, raw.classes, self.classes_told, self.spec.classes, GIVEN)
+        )
+
+    def conditions(self, x: Any, condition: Any) -> Any:
+        """`condition`, or where there is none and the decoder is told any those of the rows: `x`, a table or frame."""
+        told = self.spec.conditions is not None and condition is None
+        return x if told and (is_frame(x) or isinstance(x, Table)) else condition
 
     def told(self, z: ArrayLike | Tensor, y: ArrayLike | None, condition: Any = None) -> Tensor:
         """`codes` with the block that the decoder takes beside them, [n, latent + classes + conditions].

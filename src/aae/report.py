@@ -38,7 +38,7 @@ def write(run: Run, *, compare: bool = True, data: Dataset | None = None, listen
     compare: also train the baselines that stand beside the run, if they are not there yet; see `aae.comparison`.
     Returns the path of the page. Raises RunError if the data has changed, StorageError if nothing can be written.
     """
-    data = data_of(run) if data is None else data
+    run, data = run.exact, data_of(run) if data is None else data
     numbers = evaluate(run, data=data)
     beside: list[Compared] = []
     if compare and run.config.model.kind != "autoencoder":  # which has no prior to hold anything against

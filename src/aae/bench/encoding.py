@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from aae.bench import plain
 from aae.bench.cases import EXACT, OURS, PLAIN, PRODUCTS, PRODUCTS_EXACT, Case, rows
 from aae.bench.plain import Steps
+from aae.bench.products import multiply
 from aae.hardware import precision_name, precision_of
 from aae.models import build
 from aae.passage import BLOCK, Passage
@@ -65,13 +67,13 @@ def plain_encoding(x: Tensor, device: torch.device) -> Steps:
 
 
 def products(batch: int, kind: torch.dtype, device: torch.device) -> Steps:
-    """The encoder's wide products for `batch` rows, a block at a time, and nothing else."""
+    """The encoder's wide products for `batch` rows, whole blocks at a time, and nothing else."""
     weights = [torch.randn(b, a, device=device).to(kind) for a, b in itertools.pairwise(WIDTHS)]
     inputs = [torch.randn(BLOCK, a, device=device).to(kind) for a in WIDTHS[:-1]]
 
     def steps(n: int) -> None:
-        for _ in range(n * batch // BLOCK):
+        for _ in range(n * math.ceil(batch / BLOCK)):
             for x, weight in zip(inputs, weights, strict=True):
-                x @ weight.t()
+                multiply(x, weight)
 
     return steps

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import torch
 
+from aae.arithmetic import product
 from aae.bench.plain import Steps
 from aae.hardware import precision_of
+
+
+def multiply(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """x W^T by the fastest way to do it that PyTorch has here: float32 on a processor goes through oneDNN."""
+    if x.dtype == torch.float32 and x.device.type == "cpu":
+        return product(x, weight)
+    return x @ weight.t()
 
 
 def dense_products(batch: int, device: torch.device, features: int = 784, hidden: int = 1000) -> Steps:
@@ -33,7 +41,7 @@ def dense_products(batch: int, device: torch.device, features: int = 784, hidden
     def steps(n: int) -> None:
         for _ in range(n):
             for left, right in work:
-                left @ right
+                multiply(left, right.t())
 
     steps.flops = sum(2 * a.shape[0] * a.shape[1] * b.shape[1] for a, b in work)  # type: ignore[attr-defined]
     return steps

@@ -139,7 +139,15 @@ def reconstruct(
     say(f"wrote {len(rows)} reconstructed rows to {out}")
 
 
-def impute(run: RunPath, data: DataSource, /, out: Out, layout: Layout = "auto", y: ClassOfRows = None) -> None:
+def impute(
+    run: RunPath,
+    data: DataSource,
+    /,
+    out: Out,
+    layout: Layout = "auto",
+    y: ClassOfRows = None,
+    precision: Precision = None,
+) -> None:
     """Fill the gaps of every row of DATA, a table, by what the model makes of the rest of the row."""
     import numpy as np
 
@@ -147,7 +155,7 @@ def impute(run: RunPath, data: DataSource, /, out: Out, layout: Layout = "auto",
     from aae.files import TABLES, check_suffix, write_table
 
     check_suffix(out, *TABLES)
-    loaded = run_of(run)
+    loaded = run_of(run, precision)
     with rows_of(data, None, layout, config.replace(loaded.config, {"data.label": None}), loaded.spec) as raw:
         labelled = raw
         if loaded.classes_told and isinstance(raw.x, Table):  # raw.x keeps the labels, to be written with the rest
@@ -186,6 +194,7 @@ def restyle(
     data_dir: DataDir = None,
     layout: Layout = "auto",
     condition: ConditionsOfRows = (),
+    precision: Precision = None,
 ) -> None:
     """Decode the style of the first rows of DATA in every class (.npz, array `samples` [n, classes, ...], or .png).
 
@@ -195,7 +204,7 @@ def restyle(
     from aae.files import ROWS, check_rows, check_suffix, write_restyled
 
     check_suffix(out, *ROWS)
-    loaded = run_of(run)
+    loaded = run_of(run, precision)
     check_rows(out, loaded.spec)
     if n < 1:
         raise ConfigError(f"-n must be 1 or more, got {n}")

@@ -45,7 +45,7 @@ def to_onnx(run: Run, folder: str | Path, usual: Usual | None = None) -> list[Wr
     the packages, or for a model that no graph can hold; StorageError where nothing can be written.
     """
     needed("onnx", ("onnx", "onnxscript", "onnxruntime"))
-    found = []
+    run, found = run.exact, []
     for graph in graphs(run, usual):
         data = _onnx_bytes(graph)
         found.append(_kept(run, graph, usual, Path(folder) / f"{graph.name}.onnx", data, _onnx_runner(data)))
@@ -54,7 +54,7 @@ def to_onnx(run: Run, folder: str | Path, usual: Usual | None = None) -> list[Wr
 
 def to_torch(run: Run, folder: str | Path, usual: Usual | None = None) -> list[Written]:
     """The same as .pt2 files, which `torch.export.load` reads; the metadata is their extra file `aae`."""
-    found = []
+    run, found = run.exact, []
     for graph in graphs(run, usual):
         program, path = _program(graph), Path(folder) / f"{graph.name}.pt2"
         make_folders(path.parent)
