@@ -70,6 +70,7 @@ def test_what_the_recipes_are_called() -> None:
         "table-8d-gaussian",
         "images-2d-uniform",
         "mnist-8d-gaussian",
+        "mnist-8d-gaussian-conv",
         "mnist-style",
         "mnist-clusters-16",
         "mnist-clusters-30",

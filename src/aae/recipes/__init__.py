@@ -29,6 +29,7 @@ from aae.recipes.shapes import (
     mnist_2d_swiss_roll_labels,
     mnist_2d_uniform,
     mnist_2d_uniform_post,
+    mnist_8d_gaussian_conv,
     table_8d_gaussian,
 )
 from aae.recipes.still import (
@@ -63,6 +64,7 @@ __all__ = [
     "mnist_2d_uniform",
     "mnist_2d_uniform_post",
     "mnist_8d_gaussian",
+    "mnist_8d_gaussian_conv",
     "mnist_8d_wae_gan",
     "mnist_8d_wae_mmd",
     "mnist_10d_reduction_100",
@@ -94,6 +96,7 @@ RECIPES: dict[str, Callable[[], Config]] = {
     "table-8d-gaussian": table_8d_gaussian,
     "images-2d-uniform": images_2d_uniform,
     "mnist-8d-gaussian": mnist_8d_gaussian,
+    "mnist-8d-gaussian-conv": mnist_8d_gaussian_conv,
     "mnist-style": mnist_style,
     "mnist-clusters-16": mnist_clusters_16,
     "mnist-clusters-30": mnist_clusters_30,
