@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from aae.config import Adversarial, Config, Data, Model, Optimizer, Optimizers, Prior, Reconstruction
+from aae.config import Adversarial, Config, Corruption, Data, Model, Optimizer, Optimizers, Prior, Reconstruction
 
 
 def auto() -> Config:
@@ -69,22 +69,24 @@ def mnist_2d_gaussian() -> Config:
 
 
 def mnist_8d_gaussian_conv() -> Config:
-    """MNIST on an 8-D Gaussian prior, beyond the paper: convolutions, and a pull that ends at twice that of auto.
+    """MNIST on an 8-D Gaussian prior, beyond the paper: convolutions, spoilt rows, a pull of four times that of auto.
 
     A likelihood under a Parzen window asks for samples near rows that nobody has seen. Convolutions reconstruct those
-    better than dense layers do, and a closer match leaves fewer samples where no row is.
+    better than dense layers do, a closer match leaves fewer samples where no row is, and pixels left out keep the
+    decoder smooth: with none left out more epochs lower the likelihood.
     """
     base = auto()
     return dataclasses.replace(
         base,
         recipe="mnist-8d-gaussian-conv",
-        epochs=100,
+        epochs=40,
         batch_size=128,
         threads=0,  # convolutions gain from every one
         data=Data(source="mnist", validation=1 / 6),  # as many rows as for the paper's recipe
         model=dataclasses.replace(base.model, latent=8, network="conv"),
         prior=Prior("gaussian", 1.0),
-        adversarial=dataclasses.replace(base.adversarial, final_weight=4.0),
+        adversarial=dataclasses.replace(base.adversarial, final_weight=8.0),
+        corruption=Corruption(dropout=0.25),
     )
 
 

@@ -48,7 +48,7 @@ def _likelihood(seed: int, budget: Budget) -> Config:
 
 def _convolutional(seed: int, budget: Budget) -> Config:
     config = dataclasses.replace(recipes.mnist_8d_gaussian_conv(), seed=seed)
-    return dataclasses.replace(config, epochs=40) if budget == "quick" else config
+    return dataclasses.replace(config, epochs=20) if budget == "quick" else config
 
 
 def scaled(x: Array, data: Dataset) -> Array:
