@@ -105,7 +105,7 @@ def main() -> None:
         "`--precision` of `aae train` chooses; `auto`, the default, takes bfloat16 where the machine has it natively. "
         "A trained run works in float32 unless it is asked for less, for many rows at once: `aae encode --precision "
         "bf16` (also `sample`, `decode`, `reconstruct`, `restyle`, `impute`, `predict`) or "
-        '`aae.Run.load(path, precision="bf16")`. Layers of at most 64 units stay in float32. How much '
+        '`aae.Run.load(path, precision="bf16")`. Codes are float32 in any case. How much '
         "faster that is: [benchmarks](../benchmarks/README.md).",
         f"Made by `{command}` (torch {torch.__version__}, seeds {', '.join(map(str, given.seeds))}).",
         *(section(config, given.seeds, given.threads) for config in configs),

@@ -73,3 +73,6 @@ def test_every_case_names_its_contenders() -> None:
 def test_bad_rounds_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["bench", "--rounds", "0"]) == 2
     assert "--rounds must be 1 or more" in capsys.readouterr().err
+    for threads in ("-1", "100000"):
+        assert cli.main(["bench", "--threads", threads]) == 2
+        assert "--threads must be 0 to 1024" in capsys.readouterr().err

@@ -177,6 +177,8 @@ def test_what_is_measured_and_exported_is_exact(wide: aae.Run, tmp_path: Path) -
     half = aae.Run.load(wide.path, precision="bf16")
     assert half.exact is not half
     assert wide.exact is wide
+    asked = aae.Run.load(wide.path, precision="fp32")
+    assert asked.exact is asked
     want = wide.evaluate("validation")
     assert half.evaluate("validation") == want
     assert [one.path.name for one in export.to_torch(half, tmp_path)]

@@ -135,6 +135,21 @@ def test_classes_come_from_tables_of_every_library(supervised: aae.Run) -> None:
         supervised.reconstruct(frame)
 
 
+def test_classes_are_given_as_a_column_of_a_frame(supervised: aae.Run) -> None:
+    frame = animals()
+    want = supervised.reconstruct(frame, frame["kind"].tolist())
+    for y in (frame["kind"], frame["kind"].astype("category"), frame["kind"].to_numpy(object)):
+        np.testing.assert_array_equal(supervised.reconstruct(frame, y), want)
+    with pytest.raises(DataError, match="numbers or names of classes"):
+        supervised.reconstruct(frame, np.array([None, *frame["kind"][1:]], object))
+
+
+def test_an_array_is_not_taken_for_its_conditions(both: aae.Run) -> None:
+    rows = aae.data.rows(animals(), both.spec).numpy()
+    with pytest.raises(ConfigError, match="condition"):
+        both.impute(rows, "dog")
+
+
 def test_labels_that_are_numbers_are_names_too(tmp_path: Path) -> None:
     """In a column 1 is the class called 1, as in a file; of `y` it is the second class."""
     frame = animals().assign(kind=lambda f: f["kind"].map({name: i + 1 for i, name in enumerate(KINDS)}))

@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aae import config, metrics, objectives, plots, priors, recipes
+    from aae import anomaly, config, data, export, metrics, objectives, plots, priors, recipes
     from aae.config import Config, DataSpec
     from aae.estimators import AAE, VAE, AAEClassifier, AAECluster, AAEOutlierDetector, Autoencoder
     from aae.inference import Run
@@ -34,7 +34,10 @@ __all__ = [
     "Config",
     "DataSpec",
     "Run",
+    "anomaly",
     "config",
+    "data",
+    "export",
     "metrics",
     "objectives",
     "plots",

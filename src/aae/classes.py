@@ -32,6 +32,8 @@ def class_block(y: ArrayLike, n: int, classes: int, names: tuple[str, ...] | Non
 def class_numbers(y: ArrayLike, n: int, classes: int, names: tuple[str, ...] | None) -> NDArray[np.int64]:
     """The classes of n rows by number, int64 [n]; y as in `class_block`, without shares."""
     given = np.asarray(y)
+    if given.dtype == object and given.ndim == 1:  # as frames keep text
+        given = np.asarray(given.tolist()) if len({type(value) for value in given.tolist()}) == 1 else given
     if given.shape not in ((), (n,)):
         raise DataError(f"y must be one class, or one for each of {n} rows, got shape {list(given.shape)}")
     return np.broadcast_to(_numbers(given, classes, names), (n,)).copy()

@@ -28,8 +28,10 @@ def device_of(name: str) -> torch.device:
     try:
         device = torch.empty(1, device=torch.device(name)).device  # with its number, as tensors on it have it
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0][:200]
         raise ConfigError(f"device = {name} cannot be used here ({reason}); set --device auto or cpu") from None
+    if device.type == "meta":
+        raise ConfigError("device = meta holds no values; set --device auto or cpu")
     return device
 
 

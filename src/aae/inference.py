@@ -85,7 +85,8 @@ class Run:
         precision: arithmetic of the products in the networks, `auto`, `fp32`, `tf32` or `bf16`, as in training. None:
         float32, or TF32 where the run was trained so. bfloat16 is faster where the processor or GPU has it natively
         (`auto` asks) and less exact (docs/precision.md): for many rows, not for what is measured, reported or
-        exported, which goes by `exact`. Layers of at most 64 units stay in float32.
+        exported, which goes by `exact`. Codes are float32 in any case, and dense layers of at most 64 units are
+        multiplied so.
         plugin: the Python file of a run that was trained with one (docs/extending.md), which is run: name it only if
         you trust it. A copy is plugin.py in the directory.
 
@@ -117,8 +118,8 @@ class Run:
     @property
     def exact(self) -> Run:
         """The run with the products that it is measured with: itself, or loaded again if it was loaded for others."""
-        device, precision = self._asked
-        return self if precision is None else Run(self.directory, device)
+        usual = arithmetic_of(None, self.config.precision, self.device)
+        return self if self._passage.products == usual else Run(self.directory, self._asked[0])
 
     def in_memory(self) -> Run:
         """The same run without its directory, which may then be moved or deleted."""
@@ -322,7 +323,7 @@ class Run:
         stored = self._passage.mapped(table)
         given = data_module.rows(table, self.spec).numpy() if stored is None else stored
         y = self._passage.labels(table) if y is None else y  # which `given` has no more
-        found = self.reconstruct(given, y, table if self.spec.conditions is not None else None)
+        found = self.reconstruct(given, y, self._passage.conditions(table, None))
 
         def filled_up(part: slice) -> np.ndarray:
             rows = data_module.rows(given[part], self.spec, part.start).numpy()

@@ -32,10 +32,13 @@ def bench(
 ) -> None:
     """Measure how fast training and encoding are on this machine, beside a plain loop and its own matrix products."""
     from aae import bench
+    from aae.config.settings import MOST_THREADS
     from aae.hardware import device_of, using_threads
 
     if rounds < 1:
         raise ConfigError(f"--rounds must be 1 or more, got {rounds}")
+    if not 0 <= threads <= MOST_THREADS:
+        raise ConfigError(f"--threads must be 0 to {MOST_THREADS}, got {threads}")
     where = device_of(device)
     told = None if quiet else functools.partial(print, file=sys.stderr)
     with using_threads(threads):

@@ -40,7 +40,7 @@ OutArrays = Annotated[
 Precision = Annotated[
     Literal["auto", "fp32", "tf32", "bf16"] | None,
     tyro.conf.arg(
-        help="Arithmetic of layers of more than 64 units. bf16: faster where the machine has it natively, less exact.",
+        help="Arithmetic of the networks. bf16: faster where the machine has it natively, less exact.",
         help_behavior_hint="(default: fp32, or tf32 for a run trained so)",
     ),
 ]

@@ -23,6 +23,9 @@ from aae.config.learning import (
 )
 from aae.errors import require
 
+MOST_THREADS = 1024
+"""Threads that can be asked for: many more than processors have, fewer than end the process."""
+
 
 @dataclass(frozen=True)
 class Data:
@@ -270,7 +273,7 @@ class Config:
         require(len(set(self.log)) == len(self.log), f"log names a tracker twice, got {self.log}")
         require(0 <= self.average < 1, f"average must lie in 0 to below 1, got {self.average}")
         require(self.patience >= 0, f"patience must be 0 or more, got {self.patience}")
-        require(self.threads >= 0, f"threads must be 0 or more, got {self.threads}")
+        require(0 <= self.threads <= MOST_THREADS, f"threads must be 0 to {MOST_THREADS}, got {self.threads}")
         require(
             0 <= self.save_every < math.inf, f"save_every must be 0 or more seconds and finite, got {self.save_every}"
         )
