@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import ArrayLike
 
@@ -58,6 +59,7 @@ def _write_last_values(figure: Figure, axes: Axes) -> None:
                 up = top + HIGH
         free.append((across, up))
         shift = (0, up - float(points[i, 1]))
-        axes.annotate(
+        text = axes.annotate(
             f" {y:.2f}", (x, y), shift, textcoords="offset points", color=line.get_color(), fontsize=LABEL, va="center"
         )
+        text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])  # where a longer curve passes behind it
