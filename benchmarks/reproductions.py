@@ -7,7 +7,8 @@
 The section of each folder is replaced or added, and the sections of other experiments stay as they are. Rows of the
 table that the folder has no run of stay, too, with their pictures and commands: take them out of the page by hand when
 their recipe has changed. With --renew words and other people's numbers are those of the program, and what was measured
-stays. Pictures go to docs/images/reproduction, smaller than they were drawn.
+stays. Pictures go to docs/images/reproduction, smaller than they were drawn; one that is named by --keep, such as
+curves, stays as it is on the page: a folder with a few of the rows would draw a few of the curves.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import io
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +38,11 @@ WIDEST = 900
 """Pixels across a picture of the documentation."""
 
 
-def section(folder: Path, pictures: Path) -> tuple[str, str]:
-    """The name of the experiment in a folder, and its page as a section; its pictures are copied to `pictures`."""
+def section(folder: Path, pictures: Path, keep: Collection[str] = ()) -> tuple[str, str]:
+    """The name of the experiment in a folder, and its page as a section; its pictures are copied to `pictures`.
+
+    keep: stems of pictures that are not copied over those that are there.
+    """
     text = (folder / "README.md").read_text(encoding="utf-8")
     name = _name(text)
     if name not in EXPERIMENTS:
@@ -45,7 +50,8 @@ def section(folder: Path, pictures: Path) -> tuple[str, str]:
 
     def copied(match: re.Match[str]) -> str:
         target = pictures / f"{name}-{match[2]}"
-        write_atomic(target, smaller(folder / match[2]))
+        if not (target.exists() and Path(match[2]).stem in keep):
+            write_atomic(target, smaller(folder / match[2]))
         return f"![{match[1]}]({target.relative_to(pictures.parents[1])})"
 
     return name, "#" + re.sub(r"!\[([^\]]*)\]\(([^)/]+)\)", copied, text).strip() + "\n"
@@ -166,6 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
     parser.add_argument("--renew", action="store_true", help="take words and other people's numbers from the program")
+    parser.add_argument("--keep", nargs="+", default=(), metavar="PICTURE", help="pictures that stay as they are")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "reproduction.md")
     args = parser.parse_args()
     if not (args.folders or args.renew):
@@ -176,7 +183,7 @@ def main() -> None:
     if args.renew:
         found = {name: renewed(name, text) for name, text in found.items()}
     for folder in args.folders:
-        name, made = section(folder, pictures)
+        name, made = section(folder, pictures, args.keep)
         found[name] = merged(found[name], made) if name in found else made
     write_atomic(args.out, "\n".join([HEAD, *absent(found), *in_order(found)]).encode())
 

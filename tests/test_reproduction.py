@@ -433,6 +433,13 @@ def test_rows_that_a_folder_has_no_run_of_stay_in_the_documentation(tmp_path: Pa
     assert made_from(tmp_path, tmp_path / "third") == made
     renewed = made_from(tmp_path, "--renew")
     assert renewed.replace(" best", "").split() == made.replace(" best", "").split(), "there are no other words by now"
+    on_page = tmp_path / "docs" / "images" / "reproduction" / "table-2-curves.png"
+    for given, colour in ((["--keep", "curves"], (255, 0, 0)), ([], (0, 0, 255))):
+        Image.new("RGB", (20, 20), "blue").save(tmp_path / "third" / "curves.png")
+        made_from(tmp_path, tmp_path / "third", *given)
+        with Image.open(on_page) as image:
+            assert image.convert("RGB").getpixel((0, 0)) == colour
+    renewed = made_from(tmp_path, "--renew")
     text = (tmp_path / "first" / "README.md").read_text()
     for changed, said in (
         (text.replace("--budget quick", "--budget full"), "rows of another budget"),
