@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import io
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,14 +137,30 @@ def merged(before: str, after: str) -> str:
         new.words = new.words.replace("Ours: one seed each, seed 0.", SPREAD)
     drawn = [picture.split("](")[1].split(")")[0] for picture in new.pictures]
     new.pictures += [picture for picture in old.pictures if not any(f"({file})" in picture for file in drawn)]
-    keys = {case.name: case.key for case in EXPERIMENTS[_name(after)].cases}
-    commands = re.findall(r"`aae reproduce [^`]*`", " ".join(old.made))  # the latest first
+    made_by = makers(old.made, [case.name for case in EXPERIMENTS[_name(after)].cases])
     of_kept: dict[str, list[str]] = {}
     for name in kept:
-        made = next(one for one in commands if "--only" not in one or re.search(rf" {keys[name]}[ `]", one))
-        of_kept.setdefault(made, []).append(name)
+        of_kept.setdefault(made_by[name], []).append(name)
     new.made += [f"Made before, by {command}: {', '.join(names)}." for command, names in of_kept.items()]
     return str(new)
+
+
+def makers(made: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    """The command that made each of these rows of a table, from the lines below it.
+
+    The lines "Made before" name their rows; every other row was made by the command of the line "Made by".
+    """
+    found = {}
+    for line in made:
+        command, rest = re.match(r"Made [^`]*(`[^`]*`)(.*)", line).groups()  # type: ignore[union-attr]  # made so
+        if not line.startswith("Made before"):
+            found |= {name: command for name in names if name not in found}
+            continue
+        while listed := [name for name in names if rest.lstrip(":, ").startswith(name)]:
+            name = max(listed, key=len)  # a name may begin with another one, and have commas in it
+            found[name] = command
+            rest = rest.lstrip(":, ")[len(name) :]
+    return found
 
 
 def renewed(name: str, before: str) -> str:

@@ -431,6 +431,14 @@ def test_rows_that_a_folder_has_no_run_of_stay_in_the_documentation(tmp_path: Pa
     assert "curves of the third" in made
     assert all(f"--only {key}`" in made for key in ("100-labels", "1000-labels all-labels", "all-labels"))
     assert made_from(tmp_path, tmp_path / "third") == made
+    every = (tmp_path / "second" / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "second" / "README.md").write_text(every.replace(" --only 1000-labels all-labels", ""))
+    for _ in range(2):  # a command that names no rows made those alone that are said to be its own
+        by_all = made_from(tmp_path, tmp_path / "second", tmp_path / "third")
+        assert "--only 100-labels`: 100 labels." in by_all
+        assert "--seeds 1`: 1000 labels." in by_all
+    (tmp_path / "second" / "README.md").write_text(every)
+    assert made_from(tmp_path, tmp_path / "second", tmp_path / "third") == made
     renewed = made_from(tmp_path, "--renew")
     assert renewed.replace(" best", "").split() == made.replace(" best", "").split(), "there are no other words by now"
     on_page = tmp_path / "docs" / "images" / "reproduction" / "table-2-curves.png"

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 from aae.errors import DataError
@@ -136,7 +137,10 @@ def _stars(axes: Axes, points: Array, names: Sequence[str] | None) -> None:
         points[:, 0], points[:, 1], marker="*", s=110, c=INK, edgecolors="white", linewidths=0.8, zorder=4, gid="heads"
     )
     for point, name in zip(points, names or (), strict=False):
-        axes.annotate(name, tuple(point), (5, 4), textcoords="offset points", color=INK, fontsize=LABEL, zorder=5)
+        text = axes.annotate(
+            name, tuple(point), (5, 4), textcoords="offset points", color=INK, fontsize=LABEL, zorder=5
+        )
+        text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])  # among codes of any colour
 
 
 def comparison(
