@@ -86,7 +86,7 @@ def mnist_8d_gaussian_conv() -> Config:
         model=dataclasses.replace(base.model, latent=8, network="conv"),
         prior=Prior("gaussian", 1.0),
         adversarial=dataclasses.replace(base.adversarial, final_weight=8.0),
-        corruption=Corruption(dropout=0.25),
+        corruption=Corruption(dropout=0.4),
     )
 
 
