@@ -1,14 +1,14 @@
 """Pages that `aae reproduce` has written, put together as docs/reproduction.md.
 
     aae reproduce table-3 --seeds 1 --out FOLDER
-    python benchmarks/reproductions.py FOLDER ...
+    python benchmarks/reproductions.py FOLDER ... [--keep PICTURE]
     python benchmarks/reproductions.py --renew
 
 The section of each folder is replaced or added, and the sections of other experiments stay as they are. Rows of the
 table that the folder has no run of stay, too, with their pictures and commands: take them out of the page by hand when
 their recipe has changed. With --renew words and other people's numbers are those of the program, and what was measured
-stays. Pictures go to docs/images/reproduction, smaller than they were drawn; one that is named by --keep, such as
-curves, stays as it is on the page: a folder with a few of the rows would draw a few of the curves.
+stays. Pictures go to docs/images/reproduction, smaller than they were drawn. --keep curves leaves the file of that name
+as it is: a folder with a few of the rows would draw a few of the curves.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 from PIL import Image
 
 from aae.reproduction import EXPERIMENTS, Budget
+from aae.reproduction.experiment import Case
 from aae.reproduction.page import page
 from aae.storage import write_atomic
 
@@ -137,7 +138,9 @@ def merged(before: str, after: str) -> str:
         new.words = new.words.replace("Ours: one seed each, seed 0.", SPREAD)
     drawn = [picture.split("](")[1].split(")")[0] for picture in new.pictures]
     new.pictures += [picture for picture in old.pictures if not any(f"({file})" in picture for file in drawn)]
-    made_by = makers(old.made, [case.name for case in EXPERIMENTS[_name(after)].cases])
+    made_by = makers(old.made, EXPERIMENTS[_name(after)].cases)
+    if unclaimed := [name for name in kept if name not in made_by]:
+        raise SystemExit(f"{new.head.strip('# ')}: no line says which command made {unclaimed[0]}; add one by hand")
     of_kept: dict[str, list[str]] = {}
     for name in kept:
         of_kept.setdefault(made_by[name], []).append(name)
@@ -145,21 +148,28 @@ def merged(before: str, after: str) -> str:
     return str(new)
 
 
-def makers(made: Sequence[str], names: Sequence[str]) -> dict[str, str]:
-    """The command that made each of these rows of a table, from the lines below it.
+def makers(made: Sequence[str], cases: Sequence[Case]) -> dict[str, str]:
+    """The command that made each row of a table, by the row's name, from the lines below the table.
 
-    The lines "Made before" name their rows; every other row was made by the command of the line "Made by".
+    A line "Made before" names its rows. The line "Made by" may have several commands: each made the rows of its --only,
+    and one without --only every row that no other one is said to have made. SystemExit for a row that has no case.
     """
-    found = {}
+    found: dict[str, str] = {}
     for line in made:
-        command, rest = re.match(r"Made [^`]*(`[^`]*`)(.*)", line).groups()  # type: ignore[union-attr]  # made so
-        if not line.startswith("Made before"):
-            found |= {name: command for name in names if name not in found}
+        commands = re.findall(r"`aae reproduce [^`]*`", line)
+        if line.startswith("Made before"):
+            rest = line.partition(f"{commands[0]}: ")[2].removesuffix(".")
+            while rest:
+                listed = [case.name for case in cases if rest == case.name or rest.startswith(f"{case.name}, ")]
+                if not listed:
+                    raise SystemExit(f'"{rest}" is no row that the program has; mend that line by hand: {line}')
+                name = max(listed, key=len)  # a name may begin with another one, and have commas in it
+                found[name] = commands[0]
+                rest = rest[len(name) :].removeprefix(", ")
             continue
-        while listed := [name for name in names if rest.lstrip(":, ").startswith(name)]:
-            name = max(listed, key=len)  # a name may begin with another one, and have commas in it
-            found[name] = command
-            rest = rest.lstrip(":, ")[len(name) :]
+        for command in commands:
+            only = command.strip("`").partition(" --only ")[2].split()
+            found |= {case.name: command for case in cases if case.key in only or (not only and case.name not in found)}
     return found
 
 
@@ -188,11 +198,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
     parser.add_argument("--renew", action="store_true", help="take words and other people's numbers from the program")
-    parser.add_argument("--keep", nargs="+", default=(), metavar="PICTURE", help="pictures that stay as they are")
+    parser.add_argument("--keep", action="append", default=[], metavar="PICTURE", help="a picture that stays as it is")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "reproduction.md")
     args = parser.parse_args()
     if not (args.folders or args.renew):
         parser.error("name the folders of reproductions, or --renew")
+    if unknown := [name for name in args.keep if not any((folder / f"{name}.png").exists() for folder in args.folders)]:
+        parser.error(f"--keep {unknown[0]}: no folder has a picture {unknown[0]}.png")
     pictures = args.out.parent / "images" / "reproduction"
     pictures.mkdir(parents=True, exist_ok=True)
     found = sections(args.out.read_text(encoding="utf-8")) if args.out.exists() else {}

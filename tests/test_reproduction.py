@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import runpy
 import shutil
 import subprocess
 import sys
@@ -405,6 +406,30 @@ def test_the_page_of_the_documentation_is_made_from_the_folders(tmp_path: Path) 
     assert [name for name in EXPERIMENTS if f"`{name}`" not in missing] == ["table-1", "table-3"]
 
 
+def test_rows_keep_the_command_that_is_said_to_have_made_them() -> None:
+    """Names begin with other names and have commas in them; commands may name no row, and a line may have two."""
+    script = Path(__file__).parents[1] / "benchmarks" / "reproductions.py"
+    makers = runpy.run_path(str(script))["makers"]
+    cases = EXPERIMENTS["figure-10"].cases
+    keys = {case.key: case.name for case in cases}
+    names = [keys[key] for key in ("2d-1000-labels-moved", "2d-100-labels", "2d-1000-labels")]
+    first = "`aae reproduce figure-10 --seeds 1 --only 2d-20-clusters 10d-100-labels`"
+    every = "`aae reproduce figure-10 --seeds 2`"
+    before = "`aae reproduce figure-10 --seeds 3 --only 2d-1000-labels`"
+    found = makers(
+        [f"Made by {first}, then {every}; settings.", f"Made before, by {before}: {', '.join(names)}."], cases
+    )
+    assert {name for name, command in found.items() if command == before} == set(names)
+    assert {name for name, command in found.items() if command == first} == {
+        keys["2d-20-clusters"],
+        keys["10d-100-labels"],
+    }
+    assert set(found) == {case.name for case in cases}
+    assert set(makers([f"Made by {first}."], cases)) == {keys["2d-20-clusters"], keys["10d-100-labels"]}
+    with pytest.raises(SystemExit, match="a row that is gone"):
+        makers([f"Made before, by {before}: a row that is gone, {names[0]}."], cases)
+
+
 def test_rows_that_a_folder_has_no_run_of_stay_in_the_documentation(tmp_path: Path) -> None:
     """With their pictures and commands, so that a table can be filled by one machine after another."""
     table = EXPERIMENTS["table-2"]
@@ -447,6 +472,7 @@ def test_rows_that_a_folder_has_no_run_of_stay_in_the_documentation(tmp_path: Pa
         made_from(tmp_path, tmp_path / "third", *given)
         with Image.open(on_page) as image:
             assert image.convert("RGB").getpixel((0, 0)) == colour
+    assert "no folder has a picture curve.png" in refused(tmp_path, tmp_path / "third", "--keep", "curve")
     renewed = made_from(tmp_path, "--renew")
     text = (tmp_path / "first" / "README.md").read_text()
     for changed, said in (

@@ -24,7 +24,7 @@ def error_curves(experiment: Experiment, found: Found, folder: Path) -> list[Pic
             error = np.array([100 * row["error_validation"] for row in run.history])
             curves[f"{experiment.name_of(key)}, seed {run.config.seed}"] = (np.arange(1, len(error) + 1), error)
     plots.save(plots.curves(curves, "epoch", "validation error (%)"), folder / "curves.png")
-    return [Picture("curves.png", "Validation error after each epoch")]
+    return [Picture("curves.png", "Validation error after each epoch of the runs in the legend")]
 
 
 def scatter(experiment: Experiment, found: Found, file: Path, most: int = 3000) -> Picture:
