@@ -127,6 +127,7 @@ each run is trained on {first.directory.data["splits"]["train"]:,} images.
 Seeds (with more than one, ± is the standard deviation over them):
 {", ".join(str(run.config.seed) for run in ours)}. {compared} one seed; the post's recipe ran
 {len(post.history)} epochs, ours {len(first.history)}.
+Other runs of it reached only a part of the prior in as many epochs, at about the same error.
 
 {tables(ours, post)}
 

@@ -46,7 +46,7 @@ def test_the_posts_recipe_learns(tmp_path: Path) -> None:
     """Plain SGD on a mean over pixels is slow: 12 epochs end at the mean image's error, 0.067.
 
     By then codes lie in the prior and tell classes apart a little (chance: 0.1); whether they fill it differs from
-    seed to seed (two-sample test 0.55 to 0.98), so nothing is asked of that.
+    run to run, so nothing is asked of that.
     """
     config = replace(
         aae.recipes.mnist_2d_uniform_post(), {"data.directory": _mnist(), "epochs": 12, "precision": "auto"}

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import ArrayLike
 
 from aae.errors import DataError
-from aae.plots.style import LABEL, PALETTE, below_legend, blank_figure, dress
+from aae.plots.style import LABEL, PALETTE, below_legend, blank_figure, dress, outline_white
 
 WIDE, HIGH = 30.0, 1.25 * LABEL
 """Room for a written value, in points."""
@@ -62,4 +61,4 @@ def _write_last_values(figure: Figure, axes: Axes) -> None:
         text = axes.annotate(
             f" {y:.2f}", (x, y), shift, textcoords="offset points", color=line.get_color(), fontsize=LABEL, va="center"
         )
-        text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])  # where a longer curve passes behind it
+        outline_white(text)  # where a longer curve passes behind it

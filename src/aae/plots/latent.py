@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 from aae.errors import DataError
@@ -32,6 +31,7 @@ from aae.plots.style import (
     class_handles,
     count,
     dress,
+    outline_white,
     percent,
     side_legend,
     text_width,
@@ -140,7 +140,7 @@ def _stars(axes: Axes, points: Array, names: Sequence[str] | None) -> None:
         text = axes.annotate(
             name, tuple(point), (5, 4), textcoords="offset points", color=INK, fontsize=LABEL, zorder=5
         )
-        text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])  # among codes of any colour
+        outline_white(text)
 
 
 def comparison(

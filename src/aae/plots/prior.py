@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 from aae.errors import DataError
@@ -19,6 +18,7 @@ from aae.plots.style import (
     blank_figure,
     class_colours,
     class_handles,
+    outline_white,
     side_legend,
 )
 
@@ -66,7 +66,7 @@ def prior_picture(
         drawn = axes.scatter(
             crosses[:, 0], crosses[:, 1], s=11, c=INK, marker="+", linewidths=0.8, zorder=2.5, gid="grid"
         )
-        drawn.set_path_effects([withStroke(linewidth=1.8, foreground="white")])  # seen on samples of any colour
+        outline_white(drawn, 1.8)
         handles.append(Line2D([], [], linestyle="none", marker="+", color=INK, label="grid of codes"))
     draw_outline(axes, shapes)
     axes.axis(limits)  # where a picture would have moved them

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 
 from aae.errors import DataError
@@ -105,6 +107,11 @@ def below_legend(figure: Figure, handles: Sequence[Any]) -> None:
             fontsize=LABEL,
             labelcolor=INK,
         )
+
+
+def outline_white(drawn: Artist, width: float = 2.5) -> None:
+    """A white edge of `width` points around text or marks, so that they are seen on any colour."""
+    drawn.set_path_effects([withStroke(linewidth=width, foreground="white")])
 
 
 def text_width(text: str, size: float) -> float:
